@@ -1,0 +1,63 @@
+#include "accounting/domain.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/errno_saver.h"
+#include "base/sys.h"
+
+namespace umemcg {
+namespace {
+
+void directory_path(TextBuffer& out) {
+  out.text("/dev/shm/umemcg-").number(::geteuid());
+}
+
+}  // namespace
+
+void domain_path(const char* name, TextBuffer& out) {
+  if (std::strchr(name, '/') == nullptr) {
+    directory_path(out);
+    out.character('/');
+  }
+  out.text(name);
+}
+
+int make_domain_directory() {
+  Line path;
+  directory_path(path);
+  ErrnoSaver saver;
+  if (::mkdir(path.c_str(), 0700) == 0) return 0;
+  if (errno != EEXIST) return errno;
+  struct stat info;
+  if (::lstat(path.c_str(), &info) != 0) return errno;
+  bool ours = S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() &&
+              (info.st_mode & 022) == 0;
+  return ours ? 0 : EACCES;
+}
+
+int join_domain(Segment& segment, const char* name, const char** why) {
+  Line path;
+  domain_path(name, path);
+  int error = segment.attach_file(path.c_str(), why);
+  if (error == ENOENT) {
+    if (std::strchr(name, '/') == nullptr) {
+      *why = "cannot be made: its directory is missing or not private";
+      error = make_domain_directory();
+      if (error != 0) return error;
+    }
+    error = segment.create_file(path.c_str(), SegmentSizes{});
+    *why = "cannot be made";
+  }
+  // Another process is making it at this moment.
+  for (int i = 0; i < 100 && (error == EEXIST || error == EINVAL); ++i) {
+    error = segment.attach_file(path.c_str(), why);
+    if (error == EINVAL) sys::sleep_ns(1'000'000);
+  }
+  return error;
+}
+
+}  // namespace umemcg

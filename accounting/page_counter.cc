@@ -1,0 +1,225 @@
+#include "accounting/page_counter.h"
+
+#include <cerrno>
+
+#include "base/check.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr auto kSeqCst = std::memory_order_seq_cst;
+
+// Deeper trees do not exist; a cycle in a damaged segment ends here.
+constexpr int kMaxLevels = 64;
+
+// Instead of a usage: the level had no room.
+constexpr int64_t kRefused = -1;
+
+// Within this many pages (16 MiB) of a limit a charge never adds before it
+// has looked: it goes up by compare-and-swap. Further away it adds, checks and
+// undoes, which scales better. See docs/design.md, "Bounds".
+constexpr int64_t kExactMargin = 4096;
+
+constinit std::atomic<uintptr_t> link_window_low{0};
+constinit std::atomic<uintptr_t> link_window_high{UINTPTR_MAX};
+
+}  // namespace
+
+void PageCounter::set_link_window(const void* low, const void* high) {
+  link_window_low.store(reinterpret_cast<uintptr_t>(low), kRelaxed);
+  link_window_high.store(reinterpret_cast<uintptr_t>(high), kRelaxed);
+}
+
+void PageCounter::init(PageCounter* parent, bool protection) {
+  int64_t offset = 0;
+  if (parent != nullptr) {
+    offset = reinterpret_cast<char*>(parent) - reinterpret_cast<char*>(this);
+  }
+  parent_offset_.store(offset, kRelaxed);
+  protection_.store(protection, kRelaxed);
+  max_.store(kPageCounterMax, kRelaxed);
+  for (auto* word :
+       {&usage_, &min_usage_, &low_usage_, &children_min_usage_,
+        &children_low_usage_, &watermark_, &min_, &low_, &reserve_, &emin_,
+        &elow_}) {
+    word->store(0, kRelaxed);
+  }
+  failcnt_.store(0, kRelaxed);
+}
+
+PageCounter* PageCounter::parent() const {
+  int64_t offset = parent_offset_.load(kRelaxed);
+  if (offset == 0) return nullptr;
+  uintptr_t address =
+      reinterpret_cast<uintptr_t>(this) + static_cast<uintptr_t>(offset);
+  uintptr_t high = link_window_high.load(kRelaxed);
+  if (address % kCacheSeparation != 0 ||
+      address < link_window_low.load(kRelaxed) || address >= high ||
+      high - address < sizeof(PageCounter)) {
+    return nullptr;
+  }
+  return reinterpret_cast<PageCounter*>(address);
+}
+
+int64_t PageCounter::limit_of(Limit limit) const {
+  // seq_cst: pairs with set_max(), see there.
+  int64_t max = max_.load(kSeqCst);
+  if (limit == Limit::kMax || max == kPageCounterMax) return max;
+  return max + reserve_.load(kRelaxed);
+}
+
+// The peaks are racy on purpose, as in the kernel: two chargers may each
+// believe that theirs was the highest, and the lower one may be stored last.
+// The error is at most the difference of the two.
+void PageCounter::raise_watermark(int64_t usage) {
+  if (usage > watermark_.load(kRelaxed)) watermark_.store(usage, kRelaxed);
+}
+
+// min_usage is min(usage, min), low_usage likewise; the parent's sums follow
+// by the difference. The exchange makes each difference counted once, whoever
+// races (relaxed: the sums guard nothing).
+void PageCounter::propagate_protected_usage(int64_t usage) {
+  PageCounter* above = parent();
+  if (above == nullptr) return;
+  auto propagate = [usage](std::atomic<int64_t>& own, int64_t setting,
+                           std::atomic<int64_t>& sum) {
+    int64_t now = usage < setting ? usage : setting;
+    int64_t before = own.load(kRelaxed);
+    if (now == before) return;
+    before = own.exchange(now, kRelaxed);
+    if (now != before) sum.fetch_add(now - before, kRelaxed);
+  };
+  propagate(min_usage_, min(), above->children_min_usage_);
+  propagate(low_usage_, low(), above->children_low_usage_);
+}
+
+void PageCounter::charge(int64_t pages) {
+  const bool protection = protection_.load(kRelaxed) != 0;
+  int level = 0;
+  for (PageCounter* c = this; c != nullptr && level < kMaxLevels;
+       c = c->parent(), ++level) {
+    int64_t usage = c->usage_.fetch_add(pages, kRelaxed) + pages;
+    if (protection) c->propagate_protected_usage(usage);
+    c->raise_watermark(usage);
+  }
+}
+
+// Takes `pages` at this level if they fit, without ever storing a value above
+// the limit.
+int64_t PageCounter::charge_level_exactly(int64_t pages, Limit limit) {
+  int64_t usage = usage_.load(kRelaxed);
+  do {
+    int64_t most = limit_of(limit);
+    if (pages > most || usage > most - pages) return kRefused;
+    // seq_cst: pairs with set_max(), see there.
+  } while (!usage_.compare_exchange_weak(usage, usage + pages, kSeqCst,
+                                         kRelaxed));
+  if (UMEMCG_LIKELY(usage + pages <= limit_of(limit))) return usage + pages;
+  // The limit was lowered between the look and the swap.
+  cancel(pages);
+  return kRefused;
+}
+
+// The usage after the charge, or kRefused.
+int64_t PageCounter::charge_level(int64_t pages, Limit limit) {
+  int64_t most = limit_of(limit);
+  int64_t usage = usage_.load(kRelaxed);
+  if (most != kPageCounterMax && usage + pages + kExactMargin > most) {
+    return charge_level_exactly(pages, limit);
+  }
+  // seq_cst: pairs with set_max(). Either this add is seen there, or the
+  // limit stored there is seen here.
+  usage = usage_.fetch_add(pages, kSeqCst) + pages;
+  if (UMEMCG_LIKELY(usage <= limit_of(limit))) return usage;
+  cancel(pages);
+  return charge_level_exactly(pages, limit);
+}
+
+bool PageCounter::try_charge(int64_t pages, PageCounter** failed, Limit limit,
+                             bool count_failure) {
+  const bool protection = protection_.load(kRelaxed) != 0;
+  int level = 0;
+  for (PageCounter* c = this; c != nullptr && level < kMaxLevels;
+       c = c->parent(), ++level) {
+    int64_t usage = c->charge_level(pages, limit);
+    if (UMEMCG_UNLIKELY(usage == kRefused)) {
+      if (count_failure) c->count_failure();
+      *failed = c;
+      for (PageCounter* done = this; done != c && done != nullptr;
+           done = done->parent()) {
+        done->undo(pages);
+      }
+      return false;
+    }
+    if (protection) c->propagate_protected_usage(usage);
+    c->raise_watermark(usage);
+  }
+  return true;
+}
+
+void PageCounter::cancel(int64_t pages) {
+  int64_t usage = usage_.fetch_sub(pages, kRelaxed) - pages;
+  while (UMEMCG_UNLIKELY(usage < 0)) {
+    UMEMCG_WARN_ONCE("a page counter fell below 0: more pages were uncharged "
+                     "than charged; set to 0");
+    if (usage_.compare_exchange_weak(usage, 0, kRelaxed)) break;
+  }
+}
+
+void PageCounter::undo(int64_t pages) {
+  cancel(pages);
+  if (protection_.load(kRelaxed) != 0) propagate_protected_usage(usage());
+}
+
+void PageCounter::uncharge(int64_t pages) {
+  int level = 0;
+  for (PageCounter* c = this; c != nullptr && level < kMaxLevels;
+       c = c->parent(), ++level) {
+    c->undo(pages);
+  }
+}
+
+// The race with a charge is closed as in the kernel. Both sides write, then
+// read the other's word, all seq_cst: a charge that did not see the new limit
+// had added before it was stored, so the second read here sees that usage
+// grew, and the old limit comes back; then all is looked at again.
+int PageCounter::set_max(int64_t pages) {
+  for (;;) {
+    int64_t usage = usage_.load(kSeqCst);
+    if (usage > pages) return -EBUSY;
+    int64_t before = max_.exchange(pages, kSeqCst);
+    if (usage_.load(kSeqCst) <= usage || pages >= before) return 0;
+    max_.store(before, kSeqCst);
+  }
+}
+
+void PageCounter::store_max(int64_t pages) { max_.store(pages, kSeqCst); }
+
+void PageCounter::set_reserve(int64_t pages) {
+  reserve_.store(pages, kRelaxed);
+}
+
+void PageCounter::set_min(int64_t pages) {
+  min_.store(pages, kRelaxed);
+  int level = 0;
+  for (PageCounter* c = this; c != nullptr && level < kMaxLevels;
+       c = c->parent(), ++level) {
+    c->propagate_protected_usage(c->usage());
+  }
+}
+
+void PageCounter::set_low(int64_t pages) {
+  low_.store(pages, kRelaxed);
+  int level = 0;
+  for (PageCounter* c = this; c != nullptr && level < kMaxLevels;
+       c = c->parent(), ++level) {
+    c->propagate_protected_usage(c->usage());
+  }
+}
+
+void PageCounter::reset_watermark() {
+  watermark_.store(usage(), kRelaxed);
+}
+
+}  // namespace umemcg

@@ -1,0 +1,249 @@
+#include "accounting/segment.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "accounting/file_lock.h"
+#include "base/errno_saver.h"
+#include "base/sys.h"
+#include "base/units.h"
+
+namespace umemcg {
+namespace {
+
+constexpr size_t kTableAlignment = kPageSize;
+
+struct Offsets {
+  size_t group, process, ledger, line, total;
+};
+
+Offsets offsets_of(const SegmentSizes& sizes) {
+  Offsets at;
+  auto place = [](size_t start, size_t rows, size_t row_size) {
+    return round_up(start + rows * row_size, kTableAlignment);
+  };
+  at.group = round_up(sizeof(SegmentHeader), kTableAlignment);
+  at.process = place(at.group, sizes.groups, sizeof(Group));
+  at.ledger = place(at.process, sizes.processes, sizeof(ProcessSlot));
+  at.line = place(at.ledger, sizes.ledgers, sizeof(Ledger));
+  at.total = place(at.line, sizes.lines, sizeof(StockLine));
+  return at;
+}
+
+SegmentSizes sizes_of(const SegmentHeader& header) {
+  return {header.groups, header.processes, header.ledgers, header.lines};
+}
+
+// No table is larger than this, so that no product of the header's numbers
+// overflows.
+constexpr uint32_t kMaxRows = 1u << 20;
+
+char* map_file(int fd, size_t size, int* error) {
+  return static_cast<char*>(sys::memory.map(
+      nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0, error));
+}
+
+}  // namespace
+
+constinit Segment g_segment;
+
+size_t segment_bytes(const SegmentSizes& sizes) {
+  return offsets_of(sizes).total;
+}
+
+void Segment::set_view(char* base) {
+  Offsets at = offsets_of(sizes_);
+  base_ = base;
+  groups_ = reinterpret_cast<Group*>(base + at.group);
+  processes_ = reinterpret_cast<ProcessSlot*>(base + at.process);
+  ledgers_ = reinterpret_cast<Ledger*>(base + at.ledger);
+  lines_ = reinterpret_cast<StockLine*>(base + at.line);
+  total_ = at.total;
+}
+
+// REQUIRES: `base` is zeroed memory that nobody else looks at yet.
+int Segment::map_fresh(char* base, size_t total, const SegmentSizes& sizes) {
+  Offsets at = offsets_of(sizes);
+  sizes_ = sizes;
+  set_view(base);
+  SegmentHeader& h = header();
+  h.version = kLayoutVersion;
+  h.total_bytes = total;
+  h.groups = sizes.groups;
+  h.processes = sizes.processes;
+  h.ledgers = sizes.ledgers;
+  h.lines = sizes.lines;
+  h.group_offset = at.group;
+  h.process_offset = at.process;
+  h.ledger_offset = at.ledger;
+  h.line_offset = at.line;
+  Group& root = groups_[kRootGroup];
+  root.memory.init(nullptr, true);
+  root.parent.store(kNone, std::memory_order_relaxed);
+  root.high.store(kPageCounterMax, std::memory_order_relaxed);
+  root.id.store(1, std::memory_order_relaxed);
+  root.state.store(GroupState::kOnline, std::memory_order_relaxed);
+  h.groups_high.store(1, std::memory_order_relaxed);
+  h.next_group_id.store(2, std::memory_order_relaxed);
+  // release: pairs with the acquire in check_header().
+  h.magic.store(kMagic, std::memory_order_release);
+  return 0;
+}
+
+int Segment::create_private(const SegmentSizes& sizes) {
+  size_t total = segment_bytes(sizes);
+  int error = 0;
+  void* base = sys::map_anonymous(total, PROT_READ | PROT_WRITE, &error);
+  if (base == nullptr) return error;
+  path_[0] = '\0';
+  return map_fresh(static_cast<char*>(base), total, sizes);
+}
+
+int Segment::create_file(const char* path, const SegmentSizes& sizes) {
+  if (std::strlen(path) >= sizeof(path_)) return ENAMETOOLONG;
+  int fd = sys::open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (fd < 0) return -fd;
+  size_t total = segment_bytes(sizes);
+  ErrnoSaver saver;
+  int error = ::ftruncate(fd, static_cast<off_t>(total)) == 0 ? 0 : errno;
+  char* base = error == 0 ? map_file(fd, total, &error) : nullptr;
+  sys::close(fd);
+  if (base == nullptr) {
+    ::unlink(path);
+    return error;
+  }
+  std::strcpy(path_, path);
+  return map_fresh(base, total, sizes);
+}
+
+// What is wrong with it, or null.
+const char* Segment::check_header(const SegmentHeader& header,
+                                  size_t file_size) {
+  // acquire: pairs with the release in map_fresh().
+  if (header.magic.load(std::memory_order_acquire) != kMagic) {
+    return "is not a umemcg domain";
+  }
+  if (header.version != kLayoutVersion) {
+    return header.version < kLayoutVersion
+               ? "was made by an older umemcg; remove it and start again"
+               : "was made by a newer umemcg; use that version's library";
+  }
+  SegmentSizes sizes = sizes_of(header);
+  if (sizes.groups == 0 || sizes.groups > kMaxRows ||
+      sizes.processes > kMaxRows || sizes.ledgers > kMaxRows ||
+      sizes.lines > kMaxRows) {
+    return "has impossible table sizes";
+  }
+  Offsets at = offsets_of(sizes);
+  if (header.total_bytes != at.total || file_size < at.total) {
+    return "is truncated or damaged";
+  }
+  sizes_ = sizes;
+  return nullptr;
+}
+
+int Segment::attach_file(const char* path, const char** why) {
+  *why = "cannot be opened";
+  if (std::strlen(path) >= sizeof(path_)) return ENAMETOOLONG;
+  int fd = sys::open(path, O_RDWR | O_NOFOLLOW);
+  if (fd < 0) return -fd;
+  ErrnoSaver saver;
+  struct stat info;
+  int error = ::fstat(fd, &info) == 0 ? 0 : errno;
+  size_t size = error == 0 ? static_cast<size_t>(info.st_size) : 0;
+  char* base = nullptr;
+  if (error != 0 || !S_ISREG(info.st_mode)) {
+    *why = "is not a regular file";
+    error = EINVAL;
+  } else if (info.st_uid != ::geteuid() && ::geteuid() != 0) {
+    *why = "belongs to another user";
+    error = EACCES;
+  } else if (size < sizeof(SegmentHeader)) {
+    *why = "is truncated or damaged";
+    error = EINVAL;
+  } else {
+    *why = "cannot be mapped";
+    base = map_file(fd, size, &error);
+  }
+  sys::close(fd);
+  if (base == nullptr) return error;
+  *why = check_header(*reinterpret_cast<SegmentHeader*>(base), size);
+  if (*why != nullptr) {
+    sys::unmap(base, size);
+    return EINVAL;
+  }
+  std::strcpy(path_, path);
+  set_view(base);
+  return 0;
+}
+
+void Segment::detach() {
+  if (base_ != nullptr) sys::unmap(base_, total_);
+  base_ = nullptr;
+  sizes_ = {0, 0, 0, 0};
+  path_[0] = '\0';
+}
+
+namespace {
+// A high-water mark out of the segment, which may be damaged.
+uint32_t bounded(const std::atomic<uint32_t>& high, uint32_t rows) {
+  // acquire: pairs with the release in raise_high(), so the rows below are
+  // initialised.
+  uint32_t value = high.load(std::memory_order_acquire);
+  return value < rows ? value : rows;
+}
+}  // namespace
+
+uint32_t Segment::groups_used() {
+  return bounded(header().groups_high, sizes_.groups);
+}
+uint32_t Segment::processes_used() {
+  return bounded(header().processes_high, sizes_.processes);
+}
+uint32_t Segment::ledgers_used() {
+  return bounded(header().ledgers_high, sizes_.ledgers);
+}
+uint32_t Segment::lines_used() {
+  return bounded(header().lines_high, sizes_.lines);
+}
+
+uint32_t Segment::group_of(const PageCounter* counter) const {
+  auto offset = reinterpret_cast<const char*>(counter) -
+                reinterpret_cast<const char*>(groups_);
+  if (offset < 0) return kNone;
+  size_t index = static_cast<size_t>(offset) / sizeof(Group);
+  return index < sizes_.groups ? static_cast<uint32_t>(index) : kNone;
+}
+
+bool Segment::lock(uint32_t wait_ms) {
+  private_lock_.lock();
+  if (is_private()) return true;
+  int fd = sys::open(path_, O_RDWR | O_NOFOLLOW);
+  if (fd >= 0 && file_lock_within(fd, 0, wait_ms)) {
+    lock_fd_ = fd;
+    return true;
+  }
+  if (fd >= 0) sys::close(fd);
+  private_lock_.unlock();
+  return false;
+}
+
+void Segment::unlock() {
+  if (lock_fd_ >= 0) sys::close(lock_fd_);
+  lock_fd_ = -1;
+  private_lock_.unlock();
+}
+
+void Segment::reset_lock() {
+  if (lock_fd_ >= 0) sys::close(lock_fd_);
+  lock_fd_ = -1;
+  private_lock_.reset();
+}
+
+}  // namespace umemcg

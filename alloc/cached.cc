@@ -1,0 +1,385 @@
+#include "alloc/cached.h"
+
+#include <sys/mman.h>
+
+#include "accounting/mem_cgroup.h"
+#include "accounting/stat_line.h"
+#include "base/sys.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr uint32_t kDecayMs = 1000;
+constexpr uint32_t kDecayPauseMs = 100;
+constexpr uint32_t kAnyAge = UINT32_MAX;
+
+constinit std::atomic<int32_t> purges{0};
+constinit std::atomic<uint32_t> last_decay_ms{0};
+constinit std::atomic<bool> purge_protects{false};
+// There may be slices in a stack of an account that does not own them.
+constinit std::atomic<bool> misplaced{false};
+
+uint32_t now_ms() { return static_cast<uint32_t>(sys::coarse_ms()); }
+
+void push_chain(Account& account, SliceNumber first, Slice& last) {
+  uint32_t head = account.cached_head.load(kRelaxed);
+  do {
+    last.next.store(head, kRelaxed);
+    // release: pairs with the acquire exchange in take_stack().
+  } while (!account.cached_head.compare_exchange_weak(
+      head, first + 1, std::memory_order_release, kRelaxed));
+}
+
+uint32_t take_stack(Account& account) {
+  if (account.cached_head.load(kRelaxed) == 0) return 0;
+  return account.cached_head.exchange(0, std::memory_order_acquire);
+}
+
+// A run of neighbouring pages claimed from slices, given back by one madvise.
+class PurgeRun {
+ public:
+  PurgeRun(Account& account, PurgeReason reason)
+      : account_(account), reason_(reason) {}
+  ~PurgeRun() { flush(); }
+  PurgeRun(const PurgeRun&) = delete;
+  PurgeRun& operator=(const PurgeRun&) = delete;
+
+  void add(SliceNumber number) {
+    bool adjoins = count_ > 0 && (number == low_ - 1 || number == high_ + 1);
+    if (!adjoins || count_ == kMost) flush();
+    if (count_ == 0) low_ = high_ = number;
+    if (number < low_) low_ = number;
+    if (number > high_) high_ = number;
+    ++count_;
+  }
+
+  void flush() {
+    if (count_ == 0) return;
+    uint32_t end = high_ + 1;
+    for (SliceNumber at = low_; at != end;) at = purge_from(at, end);
+    count_ = 0;
+  }
+
+  int64_t purged() const { return purged_; }
+
+ private:
+  static constexpr uint32_t kMost = 1024;  // 64 MiB
+
+  // Purges the longest run of wholly cached slices from `at` on, or the cached
+  // pages of a single slice; where to go on.
+  SliceNumber purge_from(SliceNumber at, SliceNumber end) {
+    SliceNumber last = at;
+    constexpr uint32_t kAll = 0xffff;
+    while (last != end && find_slice(last)->load().cached() == kAll) ++last;
+    if (last != at) {
+      int error = give_back(slice_address(at), slice_address(last));
+      for (SliceNumber n = at; n != last; ++n) finish(n, kAll, error);
+      return last;
+    }
+    purge_parts(at);
+    return at + 1;
+  }
+
+  void purge_parts(SliceNumber number) {
+    uint32_t cached = find_slice(number)->load().cached();
+    uint32_t done = 0;
+    int error = 0;
+    for (unsigned page = 0; page < kSlicePages && error == 0;) {
+      if ((cached >> page & 1) == 0) {
+        ++page;
+        continue;
+      }
+      unsigned last = page;
+      while (last < kSlicePages && (cached >> last & 1) != 0) ++last;
+      uintptr_t base = slice_address(number);
+      error = give_back(base + page * kPageSize, base + last * kPageSize);
+      if (error == 0) done |= ((1u << last) - 1) & ~((1u << page) - 1);
+      page = last;
+    }
+    finish(number, done, done == cached ? 0 : error);
+  }
+
+  int give_back(uintptr_t from, uintptr_t to) {
+    void* start = reinterpret_cast<void*>(from);
+    int error = sys::advise(start, to - from, MADV_DONTNEED);
+    if (error == 0 && purge_protects.load(kRelaxed)) {
+      sys::protect(start, to - from, PROT_NONE);
+    }
+    return error;
+  }
+
+  // The slice is ours while it says `purging`, so a plain store does. What
+  // the system would not take back is cached again.
+  void finish(SliceNumber number, uint32_t mask, int error) {
+    Slice& slice = *find_slice(number);
+    SliceWord word = slice.load();
+    if (error != 0) mask = 0;
+    SliceWord next = word.with_cached(word.cached() & ~mask)
+                         .with_purging(false)
+                         .with_refault(mask != 0 &&
+                                       reason_ == PurgeReason::kReclaim);
+    if (next.cached() == 0 && next.used() == 0) next = next.with_owner(0);
+    bool again = next.cached() != 0;
+    if (again) next = next.with_queued(true);
+    slice.store(next);
+    if (again) push_chain(account_, number, slice);
+    purged_ += pages_in(mask);
+  }
+
+  Account& account_;
+  PurgeReason reason_;
+  SliceNumber low_ = 0;
+  SliceNumber high_ = 0;
+  uint32_t count_ = 0;
+  int64_t purged_ = 0;
+};
+
+enum class Claim { kDone, kStale, kBusy, kYoung };
+
+// A slice of another account: taken out here and, if it is cached there, put
+// into that account's stack.
+Claim claim_misplaced(SliceNumber number, Slice& slice, SliceWord word) {
+  for (;;) {
+    if (word.held()) return Claim::kBusy;
+    bool cached = word.cached() != 0;
+    if (!slice.swap(word, word.with_queued(cached))) continue;
+    if (cached) push_chain(*account_at(word.owner()), number, slice);
+    return Claim::kStale;
+  }
+}
+
+// Takes a slice out of the stack for purging, unless it has been committed
+// again, is being committed, or is too young.
+Claim claim(Account& account, SliceNumber number, Slice& slice,
+            uint32_t oldest, uint32_t now) {
+  SliceWord word = slice.load();
+  for (;;) {
+    if (UMEMCG_UNLIKELY(word.owner() != account.id)) {
+      return claim_misplaced(number, slice, word);
+    }
+    if (word.held()) return Claim::kBusy;
+    if (word.cached() != 0 && oldest != kAnyAge &&
+        now - slice.cached_ms.load(kRelaxed) < oldest) {
+      return Claim::kYoung;
+    }
+    bool stale = word.cached() == 0;
+    SliceWord next = word.with_queued(false).with_purging(!stale);
+    if (slice.swap(word, next)) return stale ? Claim::kStale : Claim::kDone;
+  }
+}
+
+void account_for_purge(Account& account, int64_t pages, PurgeReason reason) {
+  if (pages == 0) return;
+  account.cached_pages.fetch_sub(pages, kRelaxed);
+  account_uncharge(account, pages);
+  count_stat(account, Stat::kCached, -pages);
+  count_stat(account, Stat::kPurged, pages);
+  count_stat(account, Stat::kPgpgout, 1);
+  count_stat(account, Stat::kPageEvents, pages);
+  if (reason == PurgeReason::kReclaim) {
+    count_stat(account, Stat::kPgsteal, pages);
+  }
+}
+
+// Slices that stay in the stack, linked in the order they had.
+class KeptSlices {
+ public:
+  void keep(SliceNumber number, Slice& slice) {
+    if (last_ == nullptr) {
+      first_ = number + 1;
+    } else {
+      last_->next.store(number + 1, kRelaxed);
+    }
+    last_ = &slice;
+  }
+  // The chain of what was kept and, behind it, of `rest`.
+  uint32_t with_rest(uint32_t rest) {
+    if (last_ == nullptr) return rest;
+    last_->next.store(rest, kRelaxed);
+    return first_;
+  }
+
+ private:
+  uint32_t first_ = 0;
+  Slice* last_ = nullptr;
+};
+
+// Puts a chain back whose end nobody knows: on top of nothing, so that it
+// need not be walked; what was pushed meanwhile is put in front of it.
+void put_back(Account& account, uint32_t chain) {
+  uint32_t empty = 0;
+  while (chain != 0 && !account.cached_head.compare_exchange_strong(
+                           empty, chain, std::memory_order_release,
+                           kRelaxed)) {
+    empty = 0;
+    uint32_t pushed = take_stack(account);
+    if (pushed == 0) continue;
+    Slice* last = find_slice(pushed - 1);
+    while (uint32_t next = last->next.load(kRelaxed)) {
+      last = find_slice(next - 1);
+    }
+    last->next.store(chain, kRelaxed);
+    chain = pushed;
+  }
+}
+
+// Claimed slices wait here, so that the rest goes back into the stack before
+// the system is called.
+constexpr int kBatch = 256;
+
+int64_t purge_batch(Account& account, int64_t goal, PurgeReason reason,
+                    uint32_t oldest, bool* more) {
+  SliceNumber claimed[kBatch];
+  int count = 0;
+  int64_t pages = 0;
+  const uint32_t now = now_ms();
+  KeptSlices kept;
+  uint32_t link = take_stack(account);
+  while (link != 0 && count < kBatch && pages < goal) {
+    SliceNumber number = link - 1;
+    Slice& slice = *find_slice(number);
+    link = slice.next.load(kRelaxed);
+    Claim result = claim(account, number, slice, oldest, now);
+    if (result == Claim::kDone) {
+      claimed[count++] = number;
+      pages += pages_in(slice.load().cached());
+    } else if (result != Claim::kStale) {
+      kept.keep(number, slice);
+    }
+  }
+  *more = link != 0 && pages < goal;
+  put_back(account, kept.with_rest(link));
+  PurgeRun run(account, reason);
+  for (int i = 0; i < count; ++i) run.add(claimed[i]);
+  run.flush();
+  return run.purged();
+}
+
+int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
+                      uint32_t oldest) {
+  int64_t pages = 0;
+  bool more = true;
+  // seq_cst: a charge that fails later than this sees it (purge_in_progress).
+  purges.fetch_add(1);
+  while (more && pages < goal) {
+    int64_t got = purge_batch(account, goal - pages, reason, oldest, &more);
+    account_for_purge(account, got, reason);
+    if (reason == PurgeReason::kReclaim) {
+      count_stat(account, Stat::kPgscan, got);
+    }
+    pages += got;
+  }
+  purges.fetch_sub(1);
+  return pages;
+}
+
+}  // namespace
+
+void SliceChain::add(SliceNumber number, Slice& slice, uint32_t now) {
+  slice.cached_ms.store(now, kRelaxed);
+  if (last_ == nullptr) {
+    first_ = number;
+  } else {
+    last_->next.store(number + 1, kRelaxed);
+  }
+  last_ = &slice;
+}
+
+void SliceChain::push(Account& account) {
+  if (last_ != nullptr) push_chain(account, first_, *last_);
+}
+
+void note_misplaced() { misplaced.store(true, kRelaxed); }
+
+namespace {
+// Looks through all stacks and puts each slice into its owner's.
+void sort_stacks() {
+  const uint32_t last = account_count();
+  for (uint32_t id = 1; id <= last; ++id) {
+    Account& account = *account_at(id);
+    KeptSlices kept;
+    for (uint32_t link = take_stack(account); link != 0;) {
+      SliceNumber number = link - 1;
+      Slice& slice = *find_slice(number);
+      link = slice.next.load(kRelaxed);
+      SliceWord word = slice.load();
+      if (word.owner() == id ||
+          claim_misplaced(number, slice, word) == Claim::kBusy) {
+        kept.keep(number, slice);
+      }
+    }
+    put_back(account, kept.with_rest(0));
+  }
+}
+}  // namespace
+
+int64_t purge_cached(Account& account, int64_t goal, PurgeReason reason) {
+  if (account.cached_head.load(kRelaxed) == 0) return 0;
+  return purge_account(account, goal, reason, kAnyAge);
+}
+
+int64_t purge_cached_subtree(uint32_t group, int64_t goal,
+                             PurgeReason reason) {
+  int64_t pages = 0;
+  if (UMEMCG_UNLIKELY(misplaced.load(kRelaxed)) &&
+      misplaced.exchange(false, kRelaxed)) {
+    sort_stacks();
+  }
+  const uint32_t last = account_count();
+  for (uint32_t id = 1; id <= last && pages < goal; ++id) {
+    Account* account = account_at(id);
+    if (account->cached_head.load(kRelaxed) == 0) continue;
+    if (!in_subtree(g_segment, account->group, group)) continue;
+    pages += purge_cached(*account, goal - pages, reason);
+  }
+  return pages;
+}
+
+int64_t decay_cached() {
+  const uint32_t now = now_ms();
+  uint32_t last = last_decay_ms.load(kRelaxed);
+  if (now - last < kDecayPauseMs ||
+      !last_decay_ms.compare_exchange_strong(last, now, kRelaxed)) {
+    return 0;
+  }
+  int64_t pages = 0;
+  const uint32_t count = account_count();
+  for (uint32_t id = 1; id <= count; ++id) {
+    Account* account = account_at(id);
+    if (account->cached_head.load(kRelaxed) == 0) continue;
+    pages += purge_account(*account, INT64_MAX, PurgeReason::kDecay, kDecayMs);
+  }
+  return pages;
+}
+
+bool purge_in_progress() { return purges.load() != 0; }
+
+void reset_purges() {
+  purges.store(0);
+  misplaced.store(false, kRelaxed);
+}
+
+void set_purge_protects(bool on) { purge_protects.store(on, kRelaxed); }
+
+// Under a limit that several processes share, a page cached here is missed
+// there: above 7/8 of the limit nothing is kept, below it at most 1/16 of it.
+void trim_shared_cache(Account& account) {
+  uint32_t group = account.group;
+  int64_t keep = INT64_MAX;
+  for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
+    Group& row = *g_segment.group(group);
+    int64_t max = row.memory.max();
+    if (max != kPageCounterMax && row.processes.load(kRelaxed) > 1) {
+      int64_t here = row.memory.margin() < max / 8 ? 0 : max / 16;
+      if (here < keep) keep = here;
+    }
+    group = parent_group(g_segment, group);
+  }
+  int64_t excess = account.cached_pages.load(kRelaxed) - keep;
+  if (keep != INT64_MAX && excess > 0) {
+    purge_cached(account, excess, PurgeReason::kTrim);
+  }
+}
+
+}  // namespace umemcg

@@ -1,0 +1,131 @@
+#include "alloc/heap.h"
+
+#include <mimalloc.h>
+
+#include <cerrno>
+
+#include "accounting/event.h"
+#include "accounting/mem_cgroup.h"
+#include "alloc/cached.h"
+#include "alloc/fork.h"
+#include "alloc/own_map.h"
+#include "alloc/page_table.h"
+#include "alloc/range.h"
+#include "stock/charge.h"
+#include "stock/current.h"
+
+namespace umemcg {
+namespace {
+
+struct Option {
+  mi_option_t option;
+  long value;
+};
+
+// What placement and accounting hang on, whatever MIMALLOC_* says.
+constexpr Option kOptions[] = {
+    {mi_option_arena_reserve, 0},        // no arena that our hook does not see
+    {mi_option_purge_delay, 0},          // freed pages reach the hook at once
+    {mi_option_arena_purge_mult, 1},
+    {mi_option_purge_decommits, 1},
+    {mi_option_page_commit_on_demand, 1},  // commit by 16 KiB, not by 4 MiB
+    {mi_option_arena_eager_commit, 0},
+    {mi_option_allow_large_os_pages, 0},
+    {mi_option_reserve_huge_os_pages, 0},
+    {mi_option_reserve_os_memory, 0},
+    {mi_option_disallow_os_alloc, 0},
+    {mi_option_disallow_arena_alloc, 0},
+    {mi_option_arena_purge_min_size, 0},
+    {mi_option_destroy_on_exit, 0},
+    {mi_option_show_errors, 0},
+};
+
+// memory.high is paid here, at a slow path, never in the hook: what is free
+// is given back before more is taken.
+void pay_high(uint32_t group) {
+  for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
+    Group* row = g_segment.group(group);
+    if (row == nullptr) return;
+    int64_t over = row->memory.usage() -
+                   row->high.load(std::memory_order_relaxed);
+    if (over > 0) {
+      memcg_memory_event(g_segment, group, Event::kHigh);
+      purge_cached_subtree(group, over, PurgeReason::kReclaim);
+    }
+    group = parent_group(g_segment, group);
+  }
+}
+
+// Called by mimalloc, outside its page search: every 1,000 slow allocations,
+// and with force when no page could be had.
+void deferred_free(bool force, unsigned long long, void*) {
+  check_fork();
+  if (t_charge_record.armed) {
+    g_charge_slow_hook();
+    return;
+  }
+  size_t refused = force ? take_refused_map() : 0;
+  if (refused != 0) extend_ranges(refused);
+  allocator_housekeeping();
+}
+
+// An allocation has failed for good.
+void on_error(int error, void*) {
+  t_charge_record.armed = false;
+  if (error == ENOMEM || error == EOVERFLOW) errno = ENOMEM;
+}
+
+bool block_is_ours() {
+  constexpr size_t kProbe = 40 * kKiB;
+  void* block = mi_malloc(kProbe);
+  Slice* slice = block != nullptr ? find_slice_of(block) : nullptr;
+  bool ours = slice != nullptr && slice->load().owner() != 0;
+  mi_free(block);
+  return ours;
+}
+
+}  // namespace
+
+AllocatorStart start_allocator() {
+  for (const Option& o : kOptions) mi_option_set(o.option, o.value);
+  account_own_maps();
+  if (!init_ranges()) return AllocatorStart::kNoRange;
+  mi_register_error(on_error, nullptr);
+  bool ours;
+  {
+    // The main thread's heap and the first range's records are root's.
+    NoFailScope scope(records_account());
+    ours = block_is_ours();
+    mi_theap_collect(mi_theap_get_default(), true);
+  }
+  purge_cached(*records_account(), INT64_MAX, PurgeReason::kTrim);
+  mi_register_deferred_free(deferred_free, nullptr);
+  return ours ? AllocatorStart::kAccounted : AllocatorStart::kNotInRange;
+}
+
+void prime_thread() {
+  NoFailScope scope(records_account());
+  mi_thread_init();
+}
+
+void collect_thread() {
+  mi_theap_t* theap = mi_theap_get_default();
+  if (theap != nullptr) mi_theap_collect(theap, true);
+}
+
+size_t trim_allocator() {
+  collect_thread();
+  drain_own_stock();
+  int64_t pages =
+      purge_cached_subtree(kRootGroup, INT64_MAX, PurgeReason::kTrim);
+  return static_cast<size_t>(pages) * kPageSize;
+}
+
+void allocator_housekeeping() {
+  if (ranges_low()) extend_ranges(0);
+  decay_cached();
+  Account* account = current_account();
+  if (account != nullptr) pay_high(account->group);
+}
+
+}  // namespace umemcg

@@ -1,0 +1,181 @@
+#include "alloc/own_map.h"
+
+#include <dlfcn.h>
+#include <mimalloc.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+
+#include "accounting/stat_line.h"
+#include "alloc/commit.h"
+#include "alloc/fork.h"
+#include "alloc/page_table.h"
+#include "alloc/range.h"
+#include "base/sys.h"
+#include "base/units.h"
+#include "stock/charge.h"
+#include "stock/current.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+// One leaf of mimalloc's page map: the only mapping of exactly this size, see
+// tests/mimalloc_contract.
+constexpr size_t kPageMapLeaf = 64 * kKiB;
+
+constinit std::atomic<uintptr_t> text_low{0};
+constinit std::atomic<uintptr_t> text_high{0};
+constinit std::atomic<bool> accounted{false};
+constinit std::atomic<int64_t> early_pages{0};
+constinit UMEMCG_TLS bool t_own_map = false;
+constinit UMEMCG_TLS size_t t_refused = 0;
+
+// _dl_find_object takes no lock and allocates nothing.
+void find_text() {
+  dl_find_object found;
+  if (_dl_find_object(reinterpret_cast<void*>(&mi_malloc), &found) != 0) return;
+  text_low.store(reinterpret_cast<uintptr_t>(found.dlfo_map_start), kRelaxed);
+  // release: pairs with in_allocator(), which looks at this word first.
+  text_high.store(reinterpret_cast<uintptr_t>(found.dlfo_map_end),
+                  std::memory_order_release);
+}
+
+int fail(int error) {
+  errno = error;
+  return -1;
+}
+
+void* plain_mmap(void* hint, size_t size, int protection, int flags, int fd,
+                 long offset) {
+  int error = 0;
+  void* at = sys::memory.map(hint, size, protection, flags, fd, offset, &error);
+  if (at != nullptr) return at;
+  errno = error;
+  return MAP_FAILED;
+}
+
+// mimalloc's own records: charged to the root group, never refused.
+void charge_records(size_t size) {
+  const auto pages = static_cast<int64_t>(bytes_to_pages_up(size));
+  Account* account = records_account();
+  if (account == nullptr) {
+    early_pages.fetch_add(pages, kRelaxed);
+    return;
+  }
+  account_charge(*account, pages);
+  count_stat(*account, Stat::kUsed, pages);
+}
+
+// Aligned to a slice, so that no slice has two owners; mimalloc asks for this
+// alignment too and then takes the first attempt.
+uintptr_t map_slices(size_t size, int flags, int* error) {
+  void* base = sys::memory.map(nullptr, size + kSliceSize,
+                               PROT_READ | PROT_WRITE, flags, -1, 0, error);
+  if (base == nullptr) return 0;
+  uintptr_t low = reinterpret_cast<uintptr_t>(base);
+  uintptr_t start = round_up(low, kSliceSize);
+  if (start > low) sys::unmap(base, start - low);
+  uintptr_t end = low + size + kSliceSize;
+  sys::unmap(reinterpret_cast<void*>(start + size), end - start - size);
+  return start;
+}
+
+// try_charge, then commit; map first, since the charge is written to the page
+// table of the address.
+void* map_block(size_t size, int flags) {
+  if (t_charge_record.armed) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  int error = 0;
+  size = round_up(size, kPageSize);
+  uintptr_t start = map_slices(size, flags, &error);
+  if (start == 0) {
+    errno = error;
+    return MAP_FAILED;
+  }
+  void* block = reinterpret_cast<void*>(start);
+  sys::advise(block, size, MADV_NOHUGEPAGE);
+  if (!map_page_table(start, size) || !commit_pages(start, size, nullptr)) {
+    sys::unmap(block, size);
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return block;
+}
+
+bool range_could_serve(size_t size) {
+  return size < kRangeObjectMax && !t_own_map && !ranges_exhausted();
+}
+
+}  // namespace
+
+bool in_allocator(const void* return_address) {
+  uintptr_t high = text_high.load(std::memory_order_acquire);
+  if (UMEMCG_UNLIKELY(high == 0)) {
+    find_text();
+    high = text_high.load(kRelaxed);
+  }
+  uintptr_t address = reinterpret_cast<uintptr_t>(return_address);
+  return address < high && address >= text_low.load(kRelaxed);
+}
+
+void account_own_maps() {
+  int64_t pages = early_pages.exchange(0, kRelaxed);
+  // release: pairs with allocator_mmap().
+  accounted.store(true, std::memory_order_release);
+  if (pages > 0) charge_records(static_cast<size_t>(pages) * kPageSize);
+}
+
+void* allocator_mmap(void* hint, size_t size, int protection, int flags, int fd,
+                     long offset) {
+  check_fork();
+  if (!accounted.load(std::memory_order_acquire) || size == kPageMapLeaf || fd >= 0) {
+    if ((protection & PROT_WRITE) != 0) charge_records(size);
+    return plain_mmap(hint, size, protection, flags, fd, offset);
+  }
+  if (range_could_serve(size)) {
+    t_refused = size;
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  return map_block(size, flags);
+}
+
+int allocator_munmap(void* address, size_t size) {
+  check_fork();
+  if (find_slice_of(address) != nullptr) {
+    release_pages(reinterpret_cast<uintptr_t>(address), size);
+  }
+  int error = sys::unmap(address, size);
+  return error == 0 ? 0 : fail(error);
+}
+
+int allocator_mprotect(void* address, size_t size, int protection) {
+  check_fork();
+  const bool write = (protection & PROT_WRITE) != 0;
+  if (in_range(address)) {
+    const uintptr_t start = reinterpret_cast<uintptr_t>(address);
+    if (!write) {
+      decommit_pages(start, size);
+      return 0;
+    }
+    return commit_pages(start, size, nullptr) ? 0 : fail(ENOMEM);
+  }
+  int error = sys::protect(address, size, protection);
+  if (error != 0) return fail(error);
+  if (write) charge_records(size);
+  return 0;
+}
+
+OwnMapScope::OwnMapScope() { t_own_map = true; }
+OwnMapScope::~OwnMapScope() { t_own_map = false; }
+
+size_t take_refused_map() {
+  size_t size = t_refused;
+  t_refused = 0;
+  return size;
+}
+
+}  // namespace umemcg

@@ -1,0 +1,16 @@
+#include "base/lock.h"
+
+namespace umemcg {
+
+void Lock::lock_slow() {
+  for (int spin = 0; spin < 100; ++spin) {
+    if (try_lock()) return;
+  }
+  // From here on the word says kContended, so that unlock() wakes a waiter.
+  // acquire: pairs with unlock(). The time-out only repeats the look.
+  while (word_.exchange(kContended, std::memory_order_acquire) != kFree) {
+    sys::futex_wait(word(), kContended, 100'000'000);
+  }
+}
+
+}  // namespace umemcg

@@ -1,0 +1,180 @@
+#include "shim/init.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "accounting/domain.h"
+#include "accounting/mem_cgroup.h"
+#include "accounting/process.h"
+#include "alloc/fork.h"
+#include "alloc/heap.h"
+#include "base/errno_saver.h"
+#include "base/lock.h"
+#include "base/sys.h"
+#include "base/text.h"
+#include "reclaim/reclaim.h"
+#include "shim/lifecycle.h"
+#include "stock/current.h"
+
+namespace umemcg {
+namespace {
+
+constinit std::atomic<State> current_state{State::kCold};
+constinit Lock start_lock;
+constinit UMEMCG_TLS bool t_starting = false;
+constinit Config settings;
+
+void program_name(TextBuffer& out) {
+  char name[32];
+  ssize_t length = sys::read_file("/proc/self/comm", name, sizeof(name));
+  if (length <= 0) {
+    out.text("process");
+    return;
+  }
+  name[std::strcspn(name, "\n")] = '\0';
+  for (char* c = name; *c != '\0'; ++c) {
+    if (*c == '/') *c = '_';
+  }
+  out.text(name);
+}
+
+// Each process has a group below the root: the one it was told, or one of its
+// own, named after it.
+void choose_group(TextBuffer& path) {
+  const char* given = settings.group;
+  if (given != nullptr && std::strspn(given, "/") != std::strlen(given)) {
+    path.text(given);
+    return;
+  }
+  path.character('/');
+  program_name(path);
+  path.character('.').number(static_cast<uint64_t>(sys::process_id()));
+}
+
+SegmentSizes private_sizes() {
+  rlimit limit;
+  SegmentSizes sizes;
+  sizes.processes = 1;
+  // Where address space is scarce, 10 MiB of empty tables are not spent.
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < kGiB) {
+    sizes = SegmentSizes{64, 1, 256, 1024};
+  }
+  return sizes;
+}
+
+bool open_segment() {
+  if (settings.domain == nullptr) {
+    if (g_segment.create_private(private_sizes()) == 0) return true;
+    not_accounted("no memory for its tables");
+    return false;
+  }
+  const char* why = nullptr;
+  int error = join_domain(g_segment, settings.domain, &why);
+  if (error == 0) return true;
+  Line detail;
+  detail.text(settings.domain).character(' ').text(why);
+  detail.text(" (").text(strerrordesc_np(error)).character(')');
+  not_accounted("the domain", detail.c_str());
+  return false;
+}
+
+void apply_limits(Group& group) {
+  if (settings.max != kUnset) {
+    group.memory.store_max(settings.max);
+    group.memory.set_reserve(default_reserve(settings.max));
+  }
+  if (settings.reserve != kUnset) group.memory.set_reserve(settings.reserve);
+  if (settings.high != kUnset) {
+    group.high.store(settings.high, std::memory_order_relaxed);
+  }
+  if (settings.low != kUnset) group.memory.set_low(settings.low);
+  if (settings.min != kUnset) group.memory.set_min(settings.min);
+}
+
+bool join_group() {
+  Line path;
+  choose_group(path);
+  uint32_t group = kNone;
+  int error = create_group(g_segment, path.c_str(), &group);
+  if (error != 0) {
+    Line detail;
+    detail.text(path.c_str()).text(" cannot be made (");
+    detail.text(strerrordesc_np(error)).character(')');
+    not_accounted("the group", detail.c_str());
+    return false;
+  }
+  apply_limits(*g_segment.group(group));
+  Text<64> name;
+  program_name(name);
+  error = attach_process(group, name.c_str());
+  if (error != 0) {
+    not_accounted("no place in the domain's table of processes",
+                  strerrordesc_np(error));
+    return false;
+  }
+  Account* account = account_of(group);
+  Account* records = account_of(kRootGroup);
+  if (account == nullptr || records == nullptr) {
+    not_accounted("the domain's table of ledgers is full");
+    return false;
+  }
+  set_accounts(account, records);
+  return true;
+}
+
+bool start_accounting() {
+  settings = read_config();
+  if (settings.disable || !settings.account.has(Kind::kHeap)) return false;
+  if (!open_segment()) return false;
+  PageCounter::set_link_window(
+      g_segment.group(0),
+      g_segment.group(g_segment.group_count() - 1) + 1);
+  if (!join_group()) return false;
+  map_fork_page();
+  install_reclaim({settings.verbose, settings.oom});
+  install_lifecycle();
+  switch (start_allocator()) {
+    case AllocatorStart::kAccounted:
+      return true;
+    case AllocatorStart::kNoRange:
+      not_accounted("no address space for a range");
+      return false;
+    case AllocatorStart::kNotInRange:
+      not_accounted("a block of the allocator lies outside umemcg's range; "
+                    "is another malloc in front of it?");
+      return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+State state() { return current_state.load(std::memory_order_acquire); }
+
+const Config& config() { return settings; }
+
+void not_accounted(const char* why, const char* detail) {
+  Line line;
+  line.text("not accounted: ").text(why);
+  if (detail != nullptr) line.character(' ').text(detail);
+  print_line(line);
+}
+
+void ensure_started() {
+  State now = state();
+  if (now == State::kReady || now == State::kOff || t_starting) return;
+  LockGuard guard(start_lock);
+  if (state() != State::kCold) return;
+  t_starting = true;
+  current_state.store(State::kStarting, std::memory_order_relaxed);
+  ErrnoSaver saver;
+  bool accounted = start_accounting();
+  // release: pairs with state().
+  current_state.store(accounted ? State::kReady : State::kOff,
+                      std::memory_order_release);
+  t_starting = false;
+}
+
+}  // namespace umemcg

@@ -1,0 +1,126 @@
+#include "shim/lifecycle.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "accounting/process.h"
+#include "accounting/stat_line.h"
+#include "alloc/cached.h"
+#include "alloc/fork.h"
+#include "alloc/heap.h"
+#include "alloc/range.h"
+#include "base/sys.h"
+#include "shim/init.h"
+#include "shim/real.h"
+#include "shim/report.h"
+#include "stock/charge.h"
+#include "stock/current.h"
+
+namespace umemcg {
+namespace {
+
+constinit pthread_key_t thread_key = 0;
+constinit bool have_key = false;
+
+// mimalloc's own destructor may run before or after this one; what it still
+// does, and what the program's later destructors allocate, is charged exactly.
+void end_thread(void*) {
+  t_context.exiting = true;
+  t_context.account = nullptr;
+  release_line();
+}
+
+void line_acquired() {
+  if (have_key) pthread_setspecific(thread_key, &t_context);
+}
+
+// A domain's child is a process of its own: what it inherited stays charged to
+// its parent. If it cannot have a slot it goes on as its parent: its pages are
+// counted, but stand in the parent's ledger.
+void join_as_child() {
+  Account* account = g_process_account.load(std::memory_order_relaxed);
+  const uint32_t group = account->group;
+  set_thread_line(nullptr);
+  forget_process();
+  if (attach_process(group, "forked") != 0) return;
+  accounts_inherit();
+  Account* fresh = account_of(group);
+  Account* records = account_of(kRootGroup);
+  if (fresh != nullptr && records != nullptr) set_accounts(fresh, records);
+}
+
+// Locks and flags of threads that do not exist here, then the accounts.
+void forked_child() {
+  mark_this_process();
+  g_segment.reset_lock();
+  accounts_reset_lock();
+  reset_range_lock();
+  reset_purges();
+  t_charge_record.armed = false;
+  if (state() != State::kReady) return;
+  if (g_segment.is_private()) {
+    release_other_lines();
+  } else {
+    join_as_child();
+  }
+}
+
+// Purges of other threads end before the fork, so that the child finds no
+// slice in the middle of one. Bounded: the child also copes without.
+void before_fork() {
+  for (int i = 0; i < 100 && purge_in_progress(); ++i) sys::sleep_ns(100'000);
+}
+
+void after_fork_in_child() {
+  check_fork();
+  if (config().worker) start_worker();
+}
+
+void* work(void*) {
+  for (;;) {
+    sys::sleep_ns(250'000'000);
+    check_fork();
+    allocator_housekeeping();
+  }
+  return nullptr;
+}
+
+// The C library and the dynamic linker are ready only now.
+__attribute__((constructor)) void on_load() {
+  ensure_started();
+  if (state() != State::kReady) return;
+  have_key = pthread_key_create(&thread_key, end_thread) == 0;
+  if (thread_line() != nullptr) line_acquired();
+  pthread_atfork(before_fork, nullptr, after_fork_in_child);
+  if (config().worker) start_worker();
+}
+
+__attribute__((destructor)) void on_exit() {
+  if (state() == State::kReady) report_at_exit(config().report);
+}
+
+}  // namespace
+
+void install_lifecycle() {
+  g_line_acquired_hook.install(line_acquired);
+  g_fork_child_hook.install(forked_child);
+}
+
+void begin_thread(Account* account) {
+  if (state() != State::kReady) return;
+  t_context.account = account;
+  prime_thread();
+}
+
+void start_worker() {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_t thread;
+  if (real_pthread_create(&thread, nullptr, work, nullptr) == 0) {
+    pthread_detach(thread);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+}  // namespace umemcg

@@ -1,0 +1,17 @@
+// Threads, forks and the end of the process.
+#pragma once
+
+namespace umemcg {
+
+// Installs what lower layers call: a thread's end, a forked child's beginning.
+void install_lifecycle();
+
+// A new thread begins: its records are root's, and it charges its creator's
+// group.
+struct Account;
+void begin_thread(Account* account);
+
+// The worker of UMEMCG_WORKER=1 (again after a fork).
+void start_worker();
+
+}  // namespace umemcg

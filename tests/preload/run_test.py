@@ -1,0 +1,261 @@
+"""`umemcg run`: exit status, signals, what cannot be accounted, the report."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness import (EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, HOG_LIMIT, MIB, Skip,
+                     check, clean_environment, main, plain)
+
+DOMAIN_DIR = f"/dev/shm/umemcg-{os.getuid()}"
+
+
+def exit_status_passes_through(umemcg):
+    for status in (0, 1, 2, 7, 125, 126, 127, 128, 255):
+        outcome = umemcg.run(["sh", "-c", f"exit {status}"])
+        check(outcome.status == status, f"not {status}", outcome)
+
+
+def death_by_signal_is_128_and_more(umemcg):
+    """As a shell reports it; umemcg itself must not die of the signal."""
+    for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV,
+                   signal.SIGABRT, signal.SIGINT):
+        command = umemcg.run_command(["sh", "-c", f"kill -{int(number)} $$"])
+        shell = plain(["bash", "-c", '"$@"; exit $?', "bash", *command])
+        check(shell.status == 128 + number, f"not 128 + {number}", shell)
+
+
+def signal_to_child(umemcg, number):
+    """The child says that it is ready, catches the signal and exits with 5."""
+    script = ("import signal, sys, time\n"
+              "def caught(number, frame):\n"
+              "    print('caught', number, flush=True)\n"
+              "    sys.exit(5)\n"
+              f"signal.signal({int(number)}, caught)\n"
+              "print('ready', flush=True)\n"
+              "time.sleep(30)\n")
+    process = subprocess.Popen(
+        umemcg.run_command([sys.executable, "-c", script]),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=clean_environment())
+    try:
+        process.stdout.readline()
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=15)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    check(stdout == b"caught %d\n" % number and process.returncode == 5,
+          f"{number!r}: {stdout!r} {stderr!r} status {process.returncode}")
+
+
+def signals_reach_the_child(umemcg):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP,
+                   signal.SIGUSR1, signal.SIGUSR2, signal.SIGQUIT):
+        signal_to_child(umemcg, number)
+
+
+def command_not_found(umemcg):
+    for command in ("umemcg-no-such-command", "/no/such/command"):
+        outcome = umemcg.run([command])
+        check(outcome.status == EXIT_NOT_FOUND, "not 127", outcome)
+        check(command in outcome.stderr.decode(), "not named", outcome)
+
+
+def command_not_executable(umemcg):
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "data")
+        with open(path, "w", encoding="utf-8") as data:
+            data.write("no program\n")
+        for command in (path, folder):
+            outcome = umemcg.run([command])
+            check(outcome.status == EXIT_NOT_EXECUTABLE, "not 126", outcome)
+            check(command in outcome.stderr.decode(), "not named", outcome)
+
+
+def static_program_is_said(umemcg):
+    """It cannot be preloaded: one line says so, in clear words."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = os.path.join(folder, "hello.c")
+        program = os.path.join(folder, "hello")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write('#include <stdio.h>\nint main(void) '
+                       '{ puts("hello"); return 3; }\n')
+        if not shutil.which("gcc"):
+            raise Skip("no gcc to build a static program with")
+        built = plain(["gcc", "-static", "-o", program, source])
+        if built.status != 0:
+            raise Skip(f"no static libc: {built.stderr.decode()[-200:]}")
+        outcome = umemcg.run([program])
+        lines = [line for line in outcome.complaints() if "static" in line]
+        check(len(lines) == 1 and program in lines[0],
+              "not said that the program is statically linked", outcome)
+        # Whether it is run unaccounted or not at all, it is no silent success.
+        check(outcome.status != 0, "claims success", outcome)
+        check((outcome.stdout == b"hello\n") == (outcome.status == 3),
+              "neither run nor refused", outcome)
+
+
+def setuid_program_is_said(umemcg):
+    if os.getuid() != 0:
+        raise Skip("only root can make a program setuid to another user")
+    with tempfile.TemporaryDirectory() as folder:
+        program = os.path.join(folder, "true")
+        shutil.copy("/bin/true", program)
+        os.chown(program, 65534, 65534)
+        os.chmod(program, 0o4755)
+        if os.statvfs(folder).f_flag & os.ST_NOSUID:
+            raise Skip(f"{folder} is mounted nosuid")
+        outcome = umemcg.run([program])
+        check(any("setuid" in line and program in line
+                  for line in outcome.complaints()),
+              "not said that the program is setuid", outcome)
+
+
+def bad_usage_is_told(umemcg):
+    for options, word in ((["--max", "12Q"], "--max"),
+                          (["--high", "-1"], "--high"),
+                          (["--no-such-option"], "--no-such-option"),
+                          (["--max"], "--max")):
+        outcome = plain([umemcg.program, "run", *options, "--", "echo", "ran"])
+        check(outcome.status != 0 and outcome.stdout == b"",
+              f"{options} accepted", outcome)
+        check(word in outcome.stderr.decode(), "not named", outcome)
+    outcome = plain([umemcg.program, "run"])
+    check(outcome.status != 0 and outcome.stderr, "no command, no word",
+          outcome)
+
+
+def options_of_the_command_are_its_own(umemcg):
+    outcome = umemcg.run(["echo", "--max", "12Q", "--", "-n"])
+    check(outcome.stdout == b"--max 12Q -- -n\n", "arguments changed", outcome)
+
+
+def stdin_passes_through(umemcg):
+    data = b"one\0two\n" * 9999
+    done = subprocess.run(umemcg.run_command(["cat"]), input=data, timeout=30,
+                          capture_output=True, check=False,
+                          env=clean_environment())
+    check(done.returncode == 0 and done.stdout == data,
+          f"stdin or stdout was changed: {done.stderr!r}")
+
+
+def no_descriptor_leaks(umemcg):
+    command = ["sh", "-c", "ls -l /proc/self/fd | wc -l"]
+    before = plain(command)
+    after = umemcg.run(command)
+    check(before.stdout == after.stdout, "other descriptors", before, after)
+
+
+def signal_mask_is_kept(umemcg):
+    """A child starts with the caller's mask and dispositions."""
+    command = ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]
+    before = plain(command)
+    after = umemcg.run(command)
+    check(before.stdout == after.stdout, "other signal state", before, after)
+
+
+def report_is_json(umemcg):
+    outcome = umemcg.run(umemcg.hog(), max="64M")
+    group = outcome.report.limited(HOG_LIMIT)
+    for key in ("memory.current", "memory.peak", "memory.max"):
+        check(isinstance(group[key], int), f"{key} is no number: {group}")
+    for key in ("low", "high", "max", "oom", "oom_kill", "oom_group_kill"):
+        check(isinstance(group["memory.events"][key], int),
+              f"memory.events has no {key}: {group}")
+    check(group["memory.current"] < MIB, f"not given back at exit: {group}")
+
+
+def report_without_limit_says_max(umemcg):
+    outcome = umemcg.run(["true"])
+    check(any(group["memory.max"] == "max"
+              for group in outcome.report.groups.values()),
+          f"no unlimited group: {outcome.report.groups}", outcome)
+
+
+def json_to_stderr(umemcg):
+    """--json --report without a file leaves stdout to the program."""
+    outcome = plain([umemcg.program, "run", "--json", "--report", "--", "echo",
+                     "hi"])
+    check(outcome.stdout == b"hi\n", "stdout is not the program's", outcome)
+    json.loads(outcome.stderr)
+
+
+def table_has_its_columns(umemcg):
+    outcome = plain([umemcg.program, "run", "--report", "--max", "64M", "--",
+                     "echo", "hi"])
+    check(outcome.stdout == b"hi\n", "stdout is not the program's", outcome)
+    table = outcome.stderr.decode().lower()
+    for word in ("group", "current", "peak", "max", "charged", "uncharged",
+                 "processes"):
+        check(word in table, f"no {word} in the table", outcome)
+
+
+def group_option_names_the_group(umemcg):
+    outcome = umemcg.run(umemcg.hog(), max="64M",
+                         options=["--group", "/web/api"])
+    check("/web/api" in outcome.report.groups,
+          f"no /web/api in {list(outcome.report.groups)}", outcome)
+    check(outcome.report.groups["/web/api"]["memory.max"] == HOG_LIMIT,
+          "the limit is not that group's", outcome)
+
+
+def domains():
+    return set(os.listdir(DOMAIN_DIR)) if os.path.isdir(DOMAIN_DIR) else set()
+
+
+def domain_is_removed(umemcg):
+    """A private domain lives as long as the command, also when it is killed.
+
+    Other tests may have domains of their own at the same time: this one knows
+    its own by the process that maps it.
+    """
+    script = ("import re\n"
+              "maps = open('/proc/self/maps').read()\n"
+              f"print(*set(re.findall(r'{DOMAIN_DIR}/\\S+', maps)))\n")
+    for end in ("", "import os; os.kill(os.getpid(), 9)\n"):
+        outcome = umemcg.run([sys.executable, "-u", "-c", script + end])
+        mine = outcome.stdout.decode().split()
+        check(mine, f"no file of {DOMAIN_DIR} is mapped", outcome)
+        left = [path for path in mine
+                if os.path.basename(path) in domains()]
+        check(not left, f"left behind: {left}", outcome)
+
+
+def background_child_outlives_the_command(umemcg):
+    """A daemon that CMD left keeps working after umemcg has gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "done")
+        script = ("import os, sys, time\n"
+                  "if os.fork(): os._exit(0)\n"
+                  "os.setsid()\n"
+                  "null = os.open('/dev/null', os.O_RDWR)\n"
+                  "for fd in range(3): os.dup2(null, fd)\n"
+                  "time.sleep(0.5)\n"
+                  "blocks = [bytearray(100000) for _ in range(200)]\n"
+                  f"open({path!r}, 'w').write('done')\n")
+        outcome = umemcg.run([sys.executable, "-c", script])
+        check(outcome.status == 0, "the exit status is not 0", outcome)
+        for _ in range(100):
+            if os.path.exists(path):
+                break
+            time.sleep(0.1)
+        check(os.path.exists(path), "the daemon did not survive", outcome)
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main([exit_status_passes_through, death_by_signal_is_128_and_more,
+          signals_reach_the_child, command_not_found, command_not_executable,
+          static_program_is_said, setuid_program_is_said, bad_usage_is_told,
+          options_of_the_command_are_its_own, stdin_passes_through,
+          no_descriptor_leaks, signal_mask_is_kept, report_is_json,
+          report_without_limit_says_max, json_to_stderr, table_has_its_columns,
+          group_option_names_the_group, domain_is_removed,
+          background_child_outlives_the_command])
