@@ -25,11 +25,11 @@ constinit uint32_t ledger_hint = 0;
 uint32_t claim_ledger(uint32_t group) {
   SegmentHeader& header = g_segment.header();
   uint64_t owner = make_owner(this_process(), group);
-  return claim_row(
-      g_segment.ledger_count(), &ledger_hint, owner, header.ledgers_high,
-      [](uint32_t i) -> std::atomic<uint64_t>& {
-        return g_segment.ledger(i)->owner;
-      });
+  return claim_row(g_segment.ledger_count(), &ledger_hint, owner,
+                   header.ledgers_high,
+                   [](uint32_t i) -> std::atomic<uint64_t>& {
+                     return g_segment.ledger(i)->owner;
+                   });
 }
 
 // REQUIRES: table_lock.

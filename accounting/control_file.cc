@@ -107,8 +107,7 @@ int64_t count_of(const StatSource& s) {
 // The kernel's keys in the kernel's order (what has no meaning for a heap is
 // 0), then umemcg's own.
 constexpr StatRow kStatRows[] = {
-    {"anon", true,
-     [](const StatSource& s) { return s.used() + s.cached(); }},
+    {"anon", true, [](const StatSource& s) { return s.used() + s.cached(); }},
     {"file", true, kNothing},
     {"kernel", true, kNothing},
     {"percpu", true, [](const StatSource& s) { return s.records; }},
@@ -131,8 +130,7 @@ constexpr StatRow kStatRows[] = {
     {"pages_purged", false, count_of<Stat::kPurged>},
     {"cached", true, [](const StatSource& s) { return s.cached(); }},
     {"stock_bytes", true, [](const StatSource& s) { return s.stock; }},
-    {"reserve_used", true,
-     [](const StatSource& s) { return s.reserve_used; }},
+    {"reserve_used", true, [](const StatSource& s) { return s.reserve_used; }},
     {"charged_bytes", true, count_of<Stat::kCharged>},
     {"uncharged_bytes", true, count_of<Stat::kUncharged>},
 };

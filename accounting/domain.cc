@@ -42,6 +42,8 @@ int make_domain_directory() {
 int join_domain(Segment& segment, const char* name, const char** why) {
   Line path;
   domain_path(name, path);
+  *why = "has a name that is too long";
+  if (path.wanted() != path.length()) return ENAMETOOLONG;
   int error = segment.attach_file(path.c_str(), why);
   if (error == ENOENT) {
     if (std::strchr(name, '/') == nullptr) {

@@ -11,8 +11,7 @@ void memcg_memory_event(Segment& segment, uint32_t group, Event event) {
   row->events_local[index].fetch_add(1, std::memory_order_relaxed);
   for (int level = 0; level <= kMaxDepth; ++level) {
     if (group == kNone || group == kRootGroup) break;
-    segment.group(group)->events[index].fetch_add(1,
-                                                  std::memory_order_relaxed);
+    segment.group(group)->events[index].fetch_add(1, std::memory_order_relaxed);
     group = parent_group(segment, group);
   }
 }

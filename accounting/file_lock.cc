@@ -10,9 +10,9 @@
 namespace umemcg {
 namespace {
 
-struct flock byte_lock(int64_t byte) {
+struct flock byte_lock(int64_t byte, short type = F_WRLCK) {
   struct flock lock = {};
-  lock.l_type = F_WRLCK;
+  lock.l_type = type;
   lock.l_whence = SEEK_SET;
   lock.l_start = byte;
   lock.l_len = 1;
@@ -39,10 +39,16 @@ bool file_lock_within(int fd, int64_t byte, uint32_t wait_ms) {
   return true;
 }
 
+void file_unlock(int fd, int64_t byte) {
+  ErrnoSaver saver;
+  struct flock lock = byte_lock(byte, F_UNLCK);
+  ::syscall(SYS_fcntl, fd, F_OFD_SETLK, &lock);
+}
+
 bool file_lock_held(int fd, int64_t byte) {
   ErrnoSaver saver;
   struct flock lock = byte_lock(byte);
-  return ::syscall(SYS_fcntl, fd, F_OFD_GETLK, &lock) == 0 &&
+  return ::syscall(SYS_fcntl, fd, F_OFD_GETLK, &lock) != 0 ||
          lock.l_type != F_UNLCK;
 }
 

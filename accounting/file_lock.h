@@ -11,7 +11,10 @@ namespace umemcg {
 bool file_lock_try(int fd, int64_t byte);
 // The same, trying for at most `wait_ms`.
 bool file_lock_within(int fd, int64_t byte, uint32_t wait_ms);
-// Whether somebody else than `fd` holds the byte.
+// Gives the byte back, for all copies of `fd` that forks have made as well.
+void file_unlock(int fd, int64_t byte);
+// Whether somebody else than `fd` holds the byte; true also if that cannot be
+// told, since the dead are reaped by it.
 bool file_lock_held(int fd, int64_t byte);
 
 }  // namespace umemcg

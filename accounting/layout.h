@@ -58,8 +58,8 @@ struct alignas(kCacheSeparation) Group {
   std::atomic<uint32_t> processes;
   std::atomic<uint32_t> processes_total;  // ever attached
   std::atomic<uint64_t> id;
-  std::atomic<int64_t> high;           // pages
-  std::atomic<uint64_t> refused_ms;    // coarse time of the last refusal
+  std::atomic<int64_t> high;         // pages
+  std::atomic<uint64_t> refused_ms;  // coarse time of the last refusal
   std::atomic<uint64_t> events[kEvents];
   std::atomic<uint64_t> events_local[kEvents];
   StatArray stat;  // counts of threads and processes that ended

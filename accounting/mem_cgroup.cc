@@ -26,8 +26,8 @@ bool next_name(const char** path, const char** name, size_t* length) {
   if (**path == '\0') return false;
   *name = *path;
   const char* end = std::strchr(*path, '/');
-  *length = end != nullptr ? static_cast<size_t>(end - *path)
-                           : std::strlen(*path);
+  *length =
+      end != nullptr ? static_cast<size_t>(end - *path) : std::strlen(*path);
   *path += *length;
   return true;
 }
@@ -72,8 +72,19 @@ int make_group(Segment& segment, uint32_t parent, const char* name,
 int check_group_name(const char* name, size_t length) {
   if (length == 0 || length >= kNameSize) return EINVAL;
   if (std::memchr(name, '/', length) != nullptr) return EINVAL;
-  bool dots = name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'));
+  bool dots =
+      name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'));
   return dots ? EINVAL : 0;
+}
+
+int check_group_path(const char* path) {
+  const char* name;
+  size_t length;
+  for (int depth = 0; next_name(&path, &name, &length); ++depth) {
+    if (check_group_name(name, length) != 0) return EINVAL;
+    if (depth == kMaxDepth) return ENOSPC;
+  }
+  return 0;
 }
 
 uint32_t find_child(Segment& segment, uint32_t parent, const char* name,

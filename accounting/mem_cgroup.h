@@ -16,6 +16,10 @@ namespace umemcg {
 // an error number.
 int check_group_name(const char* name, size_t length);
 
+// 0 if `path` ("/a/b" or "a/b") can be the path of a group, else an error
+// number: EINVAL (a bad name), ENOSPC (too deep).
+int check_group_path(const char* path);
+
 // The child of `parent` with that name, or kNone.
 uint32_t find_child(Segment& segment, uint32_t parent, const char* name,
                     size_t length);

@@ -39,10 +39,9 @@ void PageCounter::init(PageCounter* parent, bool protection) {
   parent_offset_.store(offset, kRelaxed);
   protection_.store(protection, kRelaxed);
   max_.store(kPageCounterMax, kRelaxed);
-  for (auto* word :
-       {&usage_, &min_usage_, &low_usage_, &children_min_usage_,
-        &children_low_usage_, &watermark_, &min_, &low_, &reserve_, &emin_,
-        &elow_}) {
+  for (auto* word : {&usage_, &min_usage_, &low_usage_, &children_min_usage_,
+                     &children_low_usage_, &watermark_, &min_, &low_, &reserve_,
+                     &emin_, &elow_}) {
     word->store(0, kRelaxed);
   }
   failcnt_.store(0, kRelaxed);
@@ -113,8 +112,8 @@ int64_t PageCounter::charge_level_exactly(int64_t pages, Limit limit) {
     int64_t most = limit_of(limit);
     if (pages > most || usage > most - pages) return kRefused;
     // seq_cst: pairs with set_max(), see there.
-  } while (!usage_.compare_exchange_weak(usage, usage + pages, kSeqCst,
-                                         kRelaxed));
+  } while (
+      !usage_.compare_exchange_weak(usage, usage + pages, kSeqCst, kRelaxed));
   if (UMEMCG_LIKELY(usage + pages <= limit_of(limit))) return usage + pages;
   // The limit was lowered between the look and the swap.
   cancel(pages);
@@ -146,8 +145,10 @@ bool PageCounter::try_charge(int64_t pages, PageCounter** failed, Limit limit,
     if (UMEMCG_UNLIKELY(usage == kRefused)) {
       if (count_failure) c->count_failure();
       *failed = c;
-      for (PageCounter* done = this; done != c && done != nullptr;
-           done = done->parent()) {
+      // As many levels as were charged: in a damaged segment the way to `c`
+      // may be a cycle, or another one by now.
+      for (PageCounter* done = this; level > 0 && done != nullptr;
+           done = done->parent(), --level) {
         done->undo(pages);
       }
       return false;
@@ -161,8 +162,9 @@ bool PageCounter::try_charge(int64_t pages, PageCounter** failed, Limit limit,
 void PageCounter::cancel(int64_t pages) {
   int64_t usage = usage_.fetch_sub(pages, kRelaxed) - pages;
   while (UMEMCG_UNLIKELY(usage < 0)) {
-    UMEMCG_WARN_ONCE("a page counter fell below 0: more pages were uncharged "
-                     "than charged; set to 0");
+    UMEMCG_WARN_ONCE(
+        "a page counter fell below 0: more pages were uncharged "
+        "than charged; set to 0");
     if (usage_.compare_exchange_weak(usage, 0, kRelaxed)) break;
   }
 }
@@ -218,8 +220,6 @@ void PageCounter::set_low(int64_t pages) {
   }
 }
 
-void PageCounter::reset_watermark() {
-  watermark_.store(usage(), kRelaxed);
-}
+void PageCounter::reset_watermark() { watermark_.store(usage(), kRelaxed); }
 
 }  // namespace umemcg

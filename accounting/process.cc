@@ -44,8 +44,11 @@ void reap_ledger(Segment& segment, Ledger& ledger, uint64_t owner) {
   Group* group = segment.group(owner_group(owner));
   int64_t pages = ledger.pages.exchange(0, kRelaxed);
   if (group != nullptr) {
-    if (pages > 0) group->memory.uncharge(pages);
-    ledger.stat[static_cast<int>(Stat::kUncharged)].fetch_add(pages, kRelaxed);
+    if (pages > 0) {
+      group->memory.uncharge(pages);
+      ledger.stat[static_cast<int>(Stat::kUncharged)].fetch_add(pages,
+                                                                kRelaxed);
+    }
     fold_counts(ledger.stat, group->stat);
   }
   // release: pairs with claim_row().
@@ -105,23 +108,25 @@ int attach_to_file(uint32_t group, const char* name) {
   int fd = sys::open(g_segment.path(), O_RDWR | O_NOFOLLOW);
   if (fd < 0) return -fd;
   int error = 0;
-  void* page = sys::memory.map(nullptr, kPageSize, PROT_READ, MAP_SHARED, fd,
-                               0, &error);
+  void* page =
+      sys::memory.map(nullptr, kPageSize, PROT_READ, MAP_SHARED, fd, 0, &error);
   if (page == nullptr || sys::advise(page, kPageSize, MADV_DONTFORK) != 0) {
     if (page != nullptr) sys::unmap(page, kPageSize);
     sys::close(fd);
     return error != 0 ? error : EINVAL;
   }
   uint32_t slot = kNone;
+  error = EBUSY;
   if (g_segment.lock()) {
     slot = claim_slot(g_segment, fd);
+    error = slot == kNone ? ENOSPC : 0;
     if (slot != kNone) fill_slot(g_segment, slot, group, name);
     g_segment.unlock();
   }
   sys::close(fd);
   if (slot == kNone) {
     sys::unmap(page, kPageSize);
-    return ENOSPC;
+    return error;
   }
   own_slot = slot;
   liveness_page = page;
@@ -144,8 +149,8 @@ void forget_process() { liveness_page = nullptr; }
 bool process_alive(Segment& segment, uint32_t process) {
   ProcessSlot* slot = segment.process(process);
   // acquire: pairs with fill_slot().
-  if (slot == nullptr || slot->state.load(std::memory_order_acquire) !=
-                             ProcessState::kAttached) {
+  if (slot == nullptr ||
+      slot->state.load(std::memory_order_acquire) != ProcessState::kAttached) {
     return false;
   }
   if (segment.is_private()) return true;
@@ -178,7 +183,7 @@ uint32_t reap_dead_processes(Segment& segment) {
 }
 
 void add_to_ancestors(Segment& segment, uint32_t group,
-                      std::atomic<uint32_t> Group::* count, int by) {
+                      std::atomic<uint32_t> Group::*count, int by) {
   for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
     Group* row = segment.group(group);
     if (row == nullptr) return;

@@ -15,7 +15,8 @@ namespace umemcg {
 uint32_t this_process();
 
 // Takes a slot for this process in g_segment, in `group`; dead processes met
-// on the way are reaped. 0 or an error number (ENOSPC: the table is full).
+// on the way are reaped. 0 or an error number (ENOSPC: the table is full;
+// EBUSY: the segment's lock could not be had).
 int attach_process(uint32_t group, const char* name);
 
 // In the child of a fork: its slot is its parent's until it has its own.
@@ -31,6 +32,6 @@ bool process_alive(Segment& segment, uint32_t process);
 
 // Adds `by` (+1 or -1) to a per-subtree count of `group` and its ancestors.
 void add_to_ancestors(Segment& segment, uint32_t group,
-                      std::atomic<uint32_t> Group::* count, int by);
+                      std::atomic<uint32_t> Group::*count, int by);
 
 }  // namespace umemcg

@@ -10,9 +10,9 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
 struct Protection {
-  uint64_t usage;             // of the counter
+  uint64_t usage;  // of the counter
   uint64_t parent_usage;
-  uint64_t setting;           // its min or low
+  uint64_t setting;  // its min or low
   uint64_t parent_effective;
   uint64_t siblings_protected;  // sum over the parent's children
 };

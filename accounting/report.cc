@@ -9,13 +9,13 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int kColumns = 9;
 constexpr const char* kHeadings[kColumns] = {
-    "current", "peak", "max", "max-events", "oom", "charged", "uncharged",
-    "cached", "procs"};
+    "current", "peak",      "max",    "max-events", "oom",
+    "charged", "uncharged", "cached", "processes"};
 
-// A cell, right-aligned in 11 columns.
+// A cell, right-aligned in 12 columns.
 void cell(TextBuffer& row, const TextBuffer& value) {
-  for (size_t i = value.length(); i < 11; ++i) row.character(' ');
-  row.text(value.c_str(), value.length()).character(' ');
+  for (size_t i = value.length(); i < 12; ++i) row.character(' ');
+  row.text(value.c_str(), value.length());
 }
 
 void bytes_cell(TextBuffer& row, int64_t pages) {
@@ -42,9 +42,10 @@ void group_row(Segment& segment, uint32_t index, size_t width,
   const Group& group = *segment.group(index);
   int64_t stats[kStats];
   read_stats(segment, index, true, stats);
-  group_path(segment, index, row);
+  Line path;  // cut as in widest_path()
+  group_path(segment, index, path);
+  row.text(path.c_str(), path.length());
   for (size_t i = row.length(); i < width; ++i) row.character(' ');
-  row.character(' ');
   bytes_cell(row, group.memory.usage());
   bytes_cell(row, group.memory.watermark());
   bytes_cell(row, group.memory.max());
@@ -79,7 +80,7 @@ void write_report(Segment& segment,
   const size_t width = widest_path(segment);
   Text<1024> heading;
   heading.text("group");
-  for (size_t i = heading.length(); i <= width; ++i) heading.character(' ');
+  for (size_t i = heading.length(); i < width; ++i) heading.character(' ');
   for (const char* name : kHeadings) {
     Text<32> value;
     cell(heading, value.text(name));

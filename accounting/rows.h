@@ -13,14 +13,13 @@ inline void raise_high(std::atomic<uint32_t>& high, uint32_t index) {
   uint32_t seen = high.load(std::memory_order_relaxed);
   while (seen <= index &&
          // release: pairs with the acquire in Segment's ..._used().
-         !high.compare_exchange_weak(seen, index + 1,
-                                     std::memory_order_release,
+         !high.compare_exchange_weak(seen, index + 1, std::memory_order_release,
                                      std::memory_order_relaxed)) {
   }
 }
 
 // Looks for a row whose `owner` word is 0, from `*hint` on and round, and puts
-// `value` there (acq_rel: what its last user wrote is seen, see release_row).
+// `value` there (acq_rel: what its last user wrote is seen, see reap_line()).
 // The row's index, or kNone when the table is full. `owner_of` gives a row's
 // word.
 template <typename Word, typename OwnerOf>

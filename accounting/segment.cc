@@ -141,7 +141,7 @@ const char* Segment::check_header(const SegmentHeader& header,
     return "has impossible table sizes";
   }
   Offsets at = offsets_of(sizes);
-  if (header.total_bytes != at.total || file_size < at.total) {
+  if (header.total_bytes != at.total || file_size != at.total) {
     return "is truncated or damaged";
   }
   sizes_ = sizes;
@@ -234,8 +234,13 @@ bool Segment::lock(uint32_t wait_ms) {
   return false;
 }
 
+// Unlocked before it is closed: a fork in between has made a copy of the
+// descriptor, and closing this one would not end the lock.
 void Segment::unlock() {
-  if (lock_fd_ >= 0) sys::close(lock_fd_);
+  if (lock_fd_ >= 0) {
+    file_unlock(lock_fd_, 0);
+    sys::close(lock_fd_);
+  }
   lock_fd_ = -1;
   private_lock_.unlock();
 }

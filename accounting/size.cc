@@ -11,9 +11,8 @@ namespace {
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n'; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// 2^64 has 20 digits; 0x and 16 digits; an octal has 22. A suffix shifts what
-// has to fit by so many bits, so it is checked on the result: pages that come
-// back smaller than the number's own digits allow have wrapped.
+// Whether the bytes do not fit 64 bits: the digits alone, or what the suffix
+// shifts them to.
 bool overflows(const char* number) {
   constexpr uint64_t kMost = UINT64_MAX;
   unsigned radix = 10;

@@ -4,6 +4,7 @@
 
 #include "accounting/mem_cgroup.h"
 #include "accounting/stat_line.h"
+#include "alloc/compound.h"
 #include "base/sys.h"
 
 namespace umemcg {
@@ -115,10 +116,10 @@ class PurgeRun {
     Slice& slice = *find_slice(number);
     SliceWord word = slice.load();
     if (error != 0) mask = 0;
-    SliceWord next = word.with_cached(word.cached() & ~mask)
-                         .with_purging(false)
-                         .with_refault(mask != 0 &&
-                                       reason_ == PurgeReason::kReclaim);
+    SliceWord next =
+        word.with_cached(word.cached() & ~mask)
+            .with_purging(false)
+            .with_refault(mask != 0 && reason_ == PurgeReason::kReclaim);
     if (next.cached() == 0 && next.used() == 0) next = next.with_owner(0);
     bool again = next.cached() != 0;
     if (again) next = next.with_queued(true);
@@ -137,36 +138,85 @@ class PurgeRun {
 
 enum class Claim { kDone, kStale, kBusy, kYoung };
 
-// A slice of another account: taken out here and, if it is cached there, put
-// into that account's stack.
-Claim claim_misplaced(SliceNumber number, Slice& slice, SliceWord word) {
-  for (;;) {
-    if (word.held()) return Claim::kBusy;
-    bool cached = word.cached() != 0;
-    if (!slice.swap(word, word.with_queued(cached))) continue;
-    if (cached) push_chain(*account_at(word.owner()), number, slice);
-    return Claim::kStale;
+// Has the gate of the chunk that was last looked at, as long as the slices
+// that come up are in it: neighbours usually come together.
+class PurgerGate {
+ public:
+  PurgerGate() = default;
+  ~PurgerGate() { leave(); }
+  PurgerGate(const PurgerGate&) = delete;
+  PurgerGate& operator=(const PurgerGate&) = delete;
+
+  bool enter(SliceNumber number) {
+    ChunkGate& gate = chunk_gate(number);
+    if (gate_ == &gate) return true;
+    leave();
+    if (!gate.try_enter_alone()) return false;
+    gate_ = &gate;
+    return true;
   }
+  void leave() {
+    if (gate_ != nullptr) gate_->leave_alone();
+    gate_ = nullptr;
+  }
+
+ private:
+  ChunkGate* gate_ = nullptr;
+};
+
+// A slice of another account: taken out here and, if it is cached there, put
+// into that account's stack. REQUIRES: the gate.
+Claim claim_misplaced(SliceNumber number, Slice& slice, SliceWord word) {
+  bool cached = word.cached() != 0;
+  slice.store(word.with_queued(cached));
+  if (cached) push_chain(*account_at(word.owner()), number, slice);
+  return Claim::kStale;
 }
 
 // Takes a slice out of the stack for purging, unless it has been committed
 // again, is being committed, or is too young.
-Claim claim(Account& account, SliceNumber number, Slice& slice,
-            uint32_t oldest, uint32_t now) {
+Claim claim(Account& account, PurgerGate& gate, SliceNumber number,
+            Slice& slice, uint32_t oldest, uint32_t now) {
+  if (!gate.enter(number)) return Claim::kBusy;
   SliceWord word = slice.load();
-  for (;;) {
-    if (UMEMCG_UNLIKELY(word.owner() != account.id)) {
-      return claim_misplaced(number, slice, word);
-    }
-    if (word.held()) return Claim::kBusy;
-    if (word.cached() != 0 && oldest != kAnyAge &&
-        now - slice.cached_ms.load(kRelaxed) < oldest) {
-      return Claim::kYoung;
-    }
-    bool stale = word.cached() == 0;
-    SliceWord next = word.with_queued(false).with_purging(!stale);
-    if (slice.swap(word, next)) return stale ? Claim::kStale : Claim::kDone;
+  if (UMEMCG_UNLIKELY(word.owner() != account.id)) {
+    return claim_misplaced(number, slice, word);
   }
+  if (word.cached() == 0) {
+    slice.store(word.with_queued(false));
+    return Claim::kStale;
+  }
+  if (oldest != kAnyAge && now - slice.cached_ms.load(kRelaxed) < oldest) {
+    return Claim::kYoung;
+  }
+  if (UMEMCG_UNLIKELY(compound_mode()) && !compound_is_free(number)) {
+    // The last of its pages to be freed will be queued again.
+    slice.store(word.with_queued(false));
+    return Claim::kStale;
+  }
+  slice.store(word.with_queued(false).with_purging(true));
+  return Claim::kDone;
+}
+
+// The other slices of a compound that is given back, claimed with the one that
+// came from the stack. Those that are in the stack too stay there, and will be
+// found empty.
+int claim_siblings(Account& account, SliceNumber number, SliceNumber* claimed,
+                   int64_t* pages) {
+  int count = 0;
+  const SliceNumber first = number & ~(kCompoundSlices - 1);
+  for (SliceNumber n = first; n != first + kCompoundSlices; ++n) {
+    Slice& slice = *find_slice(n);
+    SliceWord word = slice.load();
+    if (n == number || word.cached() == 0 || word.owner() != account.id) {
+      continue;
+    }
+    slice.store(word.with_purging(true));
+    claimed[count++] = n;
+    *pages += pages_in(word.cached());
+  }
+  break_compound(account, number);
+  return count;
 }
 
 void account_for_purge(Account& account, int64_t pages, PurgeReason reason) {
@@ -210,8 +260,7 @@ class KeptSlices {
 void put_back(Account& account, uint32_t chain) {
   uint32_t empty = 0;
   while (chain != 0 && !account.cached_head.compare_exchange_strong(
-                           empty, chain, std::memory_order_release,
-                           kRelaxed)) {
+                           empty, chain, std::memory_order_release, kRelaxed)) {
     empty = 0;
     uint32_t pushed = take_stack(account);
     if (pushed == 0) continue;
@@ -235,19 +284,25 @@ int64_t purge_batch(Account& account, int64_t goal, PurgeReason reason,
   int64_t pages = 0;
   const uint32_t now = now_ms();
   KeptSlices kept;
+  PurgerGate gate;
   uint32_t link = take_stack(account);
-  while (link != 0 && count < kBatch && pages < goal) {
+  while (link != 0 && count < kBatch - static_cast<int>(kCompoundSlices) &&
+         pages < goal) {
     SliceNumber number = link - 1;
     Slice& slice = *find_slice(number);
     link = slice.next.load(kRelaxed);
-    Claim result = claim(account, number, slice, oldest, now);
+    Claim result = claim(account, gate, number, slice, oldest, now);
     if (result == Claim::kDone) {
-      claimed[count++] = number;
       pages += pages_in(slice.load().cached());
+      claimed[count++] = number;
+      if (UMEMCG_UNLIKELY(compound_mode())) {
+        count += claim_siblings(account, number, claimed + count, &pages);
+      }
     } else if (result != Claim::kStale) {
       kept.keep(number, slice);
     }
   }
+  gate.leave();
   *more = link != 0 && pages < goal;
   put_back(account, kept.with_rest(link));
   PurgeRun run(account, reason);
@@ -269,6 +324,7 @@ int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
       count_stat(account, Stat::kPgscan, got);
     }
     pages += got;
+    if (got == 0) break;  // the system takes nothing back (locked memory)
   }
   purges.fetch_sub(1);
   return pages;
@@ -299,14 +355,17 @@ void sort_stacks() {
   for (uint32_t id = 1; id <= last; ++id) {
     Account& account = *account_at(id);
     KeptSlices kept;
+    PurgerGate gate;
     for (uint32_t link = take_stack(account); link != 0;) {
       SliceNumber number = link - 1;
       Slice& slice = *find_slice(number);
       link = slice.next.load(kRelaxed);
-      SliceWord word = slice.load();
-      if (word.owner() == id ||
-          claim_misplaced(number, slice, word) == Claim::kBusy) {
+      bool inside = gate.enter(number);
+      if (inside && slice.load().owner() != id) {
+        claim_misplaced(number, slice, slice.load());
+      } else {
         kept.keep(number, slice);
+        if (!inside) note_misplaced();
       }
     }
     put_back(account, kept.with_rest(0));
@@ -319,8 +378,7 @@ int64_t purge_cached(Account& account, int64_t goal, PurgeReason reason) {
   return purge_account(account, goal, reason, kAnyAge);
 }
 
-int64_t purge_cached_subtree(uint32_t group, int64_t goal,
-                             PurgeReason reason) {
+int64_t purge_cached_subtree(uint32_t group, int64_t goal, PurgeReason reason) {
   int64_t pages = 0;
   if (UMEMCG_UNLIKELY(misplaced.load(kRelaxed)) &&
       misplaced.exchange(false, kRelaxed)) {
@@ -357,6 +415,7 @@ bool purge_in_progress() { return purges.load() != 0; }
 
 void reset_purges() {
   purges.store(0);
+  reset_chunk_gates();
   misplaced.store(false, kRelaxed);
 }
 

@@ -6,7 +6,9 @@
 
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
+#include "alloc/compound.h"
 #include "alloc/page_table.h"
+#include "alloc/range.h"
 #include "base/check.h"
 #include "base/sys.h"
 #include "stock/charge.h"
@@ -16,41 +18,99 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr uint32_t kWholeSlice = (1u << kSlicePages) - 1;
 
 constinit std::atomic<bool> commit_protects{false};
-
-// A range of pages, slice by slice.
-struct SliceRange {
-  uintptr_t start;
-  uintptr_t end;
-  SliceNumber first() const { return slice_number(start); }
-  SliceNumber last() const { return slice_number(end - 1); }
-  uint32_t mask(SliceNumber number) const {
-    return page_mask(slice_address(number), start, end);
-  }
-};
 
 // The word, once no purge is at work on the slice. A purge is one madvise
 // long; `purging` without any purge was left by a fork and is taken off.
 SliceWord settled(Slice& slice) {
   SliceWord word = slice.load();
   while (UMEMCG_UNLIKELY(word.purging())) {
-    if (!purge_in_progress()) {
-      slice.swap(word, word.with_purging(false));
-    } else {
+    if (purge_in_progress()) {
       sys::yield();
+    } else {
+      slice.store(word.with_purging(false));
     }
     word = slice.load();
   }
   return word;
 }
 
+// A range of pages that this thread has for itself, slice by slice. While it
+// is entered, no purge takes slices of it.
+class PageRange {
+ public:
+  PageRange(uintptr_t start, uintptr_t end) : start_(start), end_(end) {}
+
+  void enter() {
+    for_each_gate([](ChunkGate& gate) { gate.enter(); });
+  }
+  void leave() {
+    for_each_gate([](ChunkGate& gate) { gate.leave(); });
+  }
+  void enter_alone() {
+    for_each_gate([](ChunkGate& gate) { gate.enter_alone(); });
+  }
+  void leave_alone() {
+    for_each_gate([](ChunkGate& gate) { gate.leave_alone(); });
+  }
+
+  // Calls function(slice, number, mask) for each slice, mask saying which of
+  // its pages are in the range. Whole slices, of which large blocks are made,
+  // have a loop of their own.
+  template <typename Function>
+  void for_each_slice(Function function) const {
+    SliceNumber n = slice_number(start_);
+    const SliceNumber whole_end = slice_number(end_);
+    if (start_ != slice_address(n)) part(n++, function);
+    while (n < whole_end) {
+      SliceNumber stop = (n | (kChunkSlices - 1)) + 1;
+      if (stop > whole_end) stop = whole_end;
+      Slice* slice = find_slice(n);  // rows are contiguous within a chunk
+      if (slice == nullptr) {
+        n = stop;
+        continue;
+      }
+      for (; n != stop; ++n, ++slice) function(*slice, n, kWholeSlice);
+    }
+    if (n == whole_end && end_ != slice_address(n)) part(n, function);
+  }
+
+  uintptr_t start() const { return start_; }
+  uintptr_t end() const { return end_; }
+  size_t size() const { return end_ - start_; }
+
+ private:
+  template <typename Function>
+  void for_each_gate(Function function) const {
+    const SliceNumber last = slice_number(end_ - 1);
+    for (SliceNumber n = slice_number(start_) & ~(kChunkSlices - 1); n <= last;
+         n += kChunkSlices) {
+      if (find_slice(n) != nullptr) function(chunk_gate(n));
+    }
+  }
+
+  template <typename Function>
+  void part(SliceNumber n, Function function) const {
+    Slice* slice = find_slice(n);
+    if (slice == nullptr) return;
+    function(*slice, n, page_mask(slice_address(n), start_, end_));
+  }
+
+  uintptr_t start_;
+  uintptr_t end_;
+};
+
 // What a commit finds in its range.
 struct Needed {
-  int64_t pages = 0;       // to be charged
-  int64_t reused = 0;      // cached by the same account
-  int64_t refaulted = 0;   // reclaim had taken them
-  bool touched = false;    // some of it may not be zero
+  int64_t pages = 0;      // to be charged
+  int64_t siblings = 0;   // to be charged beside them (alloc/compound.h)
+  int64_t reused = 0;     // cached by the same account
+  int64_t refaulted = 0;  // reclaim had taken them
+  bool touched = false;   // some of it may not be zero
+
+  int64_t charge() const { return pages + siblings; }
 };
 
 bool owned_by_other(SliceWord word, const Account& account) {
@@ -72,7 +132,7 @@ bool drop_contents(SliceNumber number, uint32_t cached) {
 // Cached pages of another account in a slice that is now this account's: no
 // data goes between groups, and their owner is uncharged. (An inherited
 // account's pages are the parent process's copies; they only change hands.)
-// True if the pages are known to be zero now. REQUIRES: the slice is held.
+// True if the pages are known to be zero now.
 bool evict_other(Slice& slice, SliceNumber number, SliceWord word) {
   Account& owner = *account_at(word.owner());
   if (owner.inherited.load(kRelaxed)) {
@@ -87,53 +147,49 @@ bool evict_other(Slice& slice, SliceNumber number, SliceWord word) {
   count_stat(owner, Stat::kPurged, pages);
   count_stat(owner, Stat::kPgpgout, 1);
   count_stat(owner, Stat::kPageEvents, pages);
+  if (UMEMCG_UNLIKELY(compound_mode())) {
+    break_compound(owner, number);
+    word = slice.load();
+  }
   // It stays in the other's stack until that is looked through.
   if (word.queued()) note_misplaced();
   slice.store(word.with_cached(0).with_owner(0));
   return zero;
 }
 
-// Takes hold of a slice that purging might touch, so that what was counted
-// stays true until it is committed or let go.
-SliceWord hold(Slice& slice) {
-  SliceWord word = settled(slice);
-  while (word.shared() && !word.held()) {
-    if (slice.swap(word, word.with_held(true))) return word.with_held(true);
-    if (word.purging()) word = settled(slice);
-  }
-  return word;
-}
-
-Needed count_needed(const SliceRange& range, const Account& account) {
+Needed count_needed(const PageRange& range, const Account& account) {
   Needed needed;
-  for (SliceNumber n = range.first(); n <= range.last(); ++n) {
-    Slice& slice = *find_slice(n);
-    const uint32_t mask = range.mask(n);
-    SliceWord word = hold(slice);
+  const SliceWord all_cached =
+      SliceWord().with_owner(account.id).with_cached(kWholeSlice);
+  range.for_each_slice([&](Slice& slice, SliceNumber n, uint32_t mask) {
+    SliceWord word = slice.load();
+    // What large blocks are made of, quickly.
+    if (mask == kWholeSlice && word.with_queued(false) == all_cached) {
+      needed.reused += kSlicePages;
+      needed.touched = true;
+      return;
+    }
+    if (mask == kWholeSlice && word == SliceWord()) {
+      needed.pages += kSlicePages;
+      return;
+    }
+    word = settled(slice);
     if (UMEMCG_UNLIKELY(owned_by_other(word, account))) {
       if (word.used() != 0) {  // its owner's, whoever commits: see write_owner
         needed.touched = true;
-        continue;
+        return;
       }
       if (word.cached() != 0) needed.touched |= !evict_other(slice, n, word);
       word = slice.load();
     }
     const uint32_t kept = mask & (word.used() | word.cached());
+    const int64_t fresh = pages_in(mask & ~kept);
     needed.reused += pages_in(mask & word.cached());
-    needed.pages += pages_in(mask & ~kept);
-    if (word.refault()) needed.refaulted += pages_in(mask & ~kept);
+    needed.pages += fresh;
+    if (word.refault()) needed.refaulted += fresh;
     needed.touched |= kept != 0;
-  }
+  });
   return needed;
-}
-
-// The failing end of a commit: what was held may be purged again.
-void let_go(const SliceRange& range) {
-  for (SliceNumber n = range.first(); n <= range.last(); ++n) {
-    Slice& slice = *find_slice(n);
-    SliceWord word = slice.load();
-    if (word.held()) slice.store(word.with_held(false));
-  }
 }
 
 // More of a slice that another account has in use: the pages are that
@@ -150,15 +206,18 @@ void commit_for_owner(SliceWord word, uint32_t mask) {
   count_stat(owner, Stat::kCached, -reused);
 }
 
-void write_owner(const SliceRange& range, const Account& account) {
-  for (SliceNumber n = range.first(); n <= range.last(); ++n) {
-    Slice& slice = *find_slice(n);
-    const uint32_t mask = range.mask(n);
+void write_owner(const PageRange& range, const Account& account) {
+  const SliceWord all_used =
+      SliceWord().with_owner(account.id).with_used(kWholeSlice);
+  range.for_each_slice([&](Slice& slice, SliceNumber, uint32_t mask) {
     SliceWord word = slice.load();
+    if (mask == kWholeSlice && word.used() == 0) {
+      slice.store(all_used.with_marks_of(word));
+      return;
+    }
     SliceWord next = word.with_used(word.used() | mask)
                          .with_cached(word.cached() & ~mask)
-                         .with_refault(false)
-                         .with_held(false);
+                         .with_refault(false);
     if (UMEMCG_LIKELY(word.used() == 0 || word.owner() == account.id)) {
       UMEMCG_DCHECK(word.owner() == 0 || word.owner() == account.id);
       slice.store(next.with_owner(account.id));
@@ -166,7 +225,7 @@ void write_owner(const SliceRange& range, const Account& account) {
       slice.store(next);
       commit_for_owner(word, mask);
     }
-  }
+  });
 }
 
 void count_commit(Account& account, const Needed& needed) {
@@ -175,10 +234,11 @@ void count_commit(Account& account, const Needed& needed) {
     count_stat(account, Stat::kCached, -needed.reused);
   }
   count_stat(account, Stat::kUsed, needed.pages + needed.reused);
-  if (needed.pages == 0) return;
+  const int64_t charge = needed.charge();
+  if (charge == 0) return;
   count_stat(account, Stat::kPgpgin, 1);
-  count_stat(account, Stat::kPageEvents, needed.pages);
-  count_stat(account, Stat::kCommitted, needed.pages);
+  count_stat(account, Stat::kPageEvents, charge);
+  count_stat(account, Stat::kCommitted, charge);
   if (needed.refaulted != 0) {
     count_stat(account, Stat::kRefault, needed.refaulted);
   }
@@ -191,12 +251,13 @@ void arm_record(Account& account, PageCounter* failed, int64_t pages) {
   record.pages = static_cast<uint32_t>(pages);
   record.saved_errno = errno;
   record.armed = true;
-  errno = ENOMEM;
 }
 
 // The charge itself: what reclaim won for this request, then the stock and the
-// counters, then cached pages of the subtree that is over its limit.
-bool charge_pages(Account& account, int64_t pages) {
+// counters. On a refusal *failed is the counter that refused, or null if the
+// hook has to refuse without asking (a refusal waits for the slow half).
+bool charge_pages(Account& account, int64_t pages, PageCounter** failed) {
+  *failed = nullptr;
   if (pages > UINT32_MAX) return false;
   auto count = static_cast<uint32_t>(pages);
   if (UMEMCG_UNLIKELY(t_context.no_fail)) {
@@ -205,43 +266,81 @@ bool charge_pages(Account& account, int64_t pages) {
   }
   uint32_t won = take_reservation(account, count);
   if (won == count) return true;
-  PageCounter* failed = nullptr;
-  if (UMEMCG_UNLIKELY(t_charge_record.armed)) {
-    if (won != 0) account_uncharge(account, won);
-    return false;
-  }
-  const uint32_t rest = count - won;
-  while (UMEMCG_UNLIKELY(!try_charge(account, rest, &failed))) {
-    uint32_t group = g_segment.group_of(failed);
-    int64_t goal = rest > kChargeBatch ? rest : kChargeBatch;
-    if (purge_cached_subtree(group, goal, PurgeReason::kReclaim) == 0) {
-      if (won != 0) account_uncharge(account, won);
-      arm_record(account, failed, pages);
-      return false;
-    }
-  }
-  return true;
+  bool charged =
+      !t_charge_record.armed && try_charge(account, count - won, failed);
+  if (UMEMCG_UNLIKELY(!charged && won != 0)) account_uncharge(account, won);
+  return charged;
 }
 
 // Strict mode: the pages become accessible only now, and the system may
 // refuse.
-bool system_grants(uintptr_t start, size_t size) {
+bool system_grants(const PageRange& range) {
   if (UMEMCG_LIKELY(!commit_protects.load(kRelaxed))) return true;
-  return sys::protect(reinterpret_cast<void*>(start), size,
+  return sys::protect(reinterpret_cast<void*>(range.start()), range.size(),
                       PROT_READ | PROT_WRITE) == 0;
 }
 
-// Cached pages of the same account were charged all along: taking them makes
-// no new charge, so they are lent even while a refusal waits.
-bool take_pages(const SliceRange& range, Account& account,
-                const Needed& needed) {
-  if (needed.pages != 0 && !charge_pages(account, needed.pages)) return false;
-  if (UMEMCG_LIKELY(system_grants(range.start, range.end - range.start))) {
-    return true;
+enum class Result { kDone, kRefused, kNoMemory };
+
+// One attempt, within the gates. Cached pages of the same account were charged
+// all along: taking them makes no new charge, so they are lent even while a
+// refusal waits.
+Result try_commit(PageRange& range, Account& account, bool compound,
+                  Needed* needed, PageCounter** failed) {
+  *needed = count_needed(range, account);
+  if (UMEMCG_UNLIKELY(compound)) {
+    needed->siblings = count_siblings(range.start(), range.end(), account);
   }
-  if (needed.pages != 0) account_uncharge(account, needed.pages);  // cancel
-  errno = ENOMEM;
-  return false;
+  const int64_t charge = needed->charge();
+  if (charge != 0 && !charge_pages(account, charge, failed)) {
+    return Result::kRefused;
+  }
+  if (UMEMCG_UNLIKELY(!system_grants(range))) {
+    if (charge != 0) account_uncharge(account, charge);  // cancel
+    return Result::kNoMemory;
+  }
+  if (UMEMCG_UNLIKELY(compound)) {
+    write_siblings(range.start(), range.end(), account);
+  }
+  write_owner(range, account);
+  count_commit(account, *needed);
+  return Result::kDone;
+}
+
+// Within the gates of a range: among others, or alone where a commit has to
+// write the rows of a compound's other slices.
+class Entry {
+ public:
+  Entry(PageRange& range, const Account& account) : range_(range) {
+    range_.enter();
+    if (UMEMCG_LIKELY(!needs_compounds(account))) return;
+    range_.leave();
+    range_.enter_alone();
+    alone_ = true;
+  }
+  bool alone() const { return alone_; }
+  void leave() { alone_ ? range_.leave_alone() : range_.leave(); }
+
+ private:
+  // The allocator's own records, and blocks outside the ranges, are charged
+  // by pages.
+  bool needs_compounds(const Account& account) const {
+    return UMEMCG_UNLIKELY(compound_mode()) && !t_context.no_fail &&
+           in_range(reinterpret_cast<void*>(range_.start())) &&
+           !in_whole_compounds(range_.start(), range_.end(), account);
+  }
+
+  PageRange& range_;
+  bool alone_ = false;
+};
+
+// Cached pages of the subtree over its limit make room; not within the gates,
+// or those of this very chunk would be out of reach.
+bool make_room(PageCounter* failed, int64_t pages) {
+  if (failed == nullptr) return false;
+  int64_t goal = pages > kChargeBatch ? pages : kChargeBatch;
+  return purge_cached_subtree(g_segment.group_of(failed), goal,
+                              PurgeReason::kReclaim) > 0;
 }
 
 }  // namespace
@@ -251,70 +350,106 @@ void set_commit_protects(bool on) { commit_protects.store(on, kRelaxed); }
 bool commit_pages(uintptr_t start, size_t size, bool* is_zero) {
   Account* account = current_account();
   UMEMCG_CHECK(account != nullptr);
-  const SliceRange range{round_down(start, kPageSize),
-                         round_up(start + size, kPageSize)};
-  const Needed needed = count_needed(range, *account);
-  if (UMEMCG_UNLIKELY(!take_pages(range, *account, needed))) {
-    let_go(range);
+  PageRange range(round_down(start, kPageSize),
+                  round_up(start + size, kPageSize));
+  for (;;) {
+    Needed needed;
+    PageCounter* failed = nullptr;
+    Entry entry(range, *account);
+    Result result =
+        try_commit(range, *account, entry.alone(), &needed, &failed);
+    entry.leave();
+    if (UMEMCG_LIKELY(result == Result::kDone)) {
+      if (is_zero != nullptr) *is_zero = !needed.touched;
+      return true;
+    }
+    if (result == Result::kRefused && make_room(failed, needed.charge()))
+      continue;
+    if (failed != nullptr) arm_record(*account, failed, needed.charge());
+    errno = ENOMEM;
     return false;
   }
-  write_owner(range, *account);
-  count_commit(*account, needed);
-  if (is_zero != nullptr) *is_zero = !needed.touched;
-  return true;
 }
 
 namespace {
 
-// used -> cached for one slice. True if the slice must be pushed.
-bool cache_slice(Slice& slice, uint32_t mask, uint32_t* owner,
-                 int64_t* pages) {
-  SliceWord word = settled(slice);
-  uint32_t freed = mask & word.used();
-  *owner = word.owner();
-  if (freed == 0) return false;
-  *pages += pages_in(freed);
-  SliceWord next;
-  bool push;
-  do {
-    if (word.purging()) word = settled(slice);
-    push = !word.queued();
-    next = word.with_used(word.used() & ~freed)
-               .with_cached(word.cached() | freed)
-               .with_queued(true);
-    if (!word.shared()) {
-      slice.store(next);
-      return true;
-    }
-  } while (!slice.swap(word, next));
-  return push;
-}
-
 // Freed pages of one account in a row, booked together.
-struct FreedRun {
-  Account* account = nullptr;
-  int64_t pages = 0;
-  SliceChain chain;
+class FreedRun {
+ public:
+  explicit FreedRun(uint32_t now_ms) : now_ms_(now_ms) {}
+  ~FreedRun() { book(); }
+  FreedRun(const FreedRun&) = delete;
+  FreedRun& operator=(const FreedRun&) = delete;
+
+  // The account of that id, of which pages follow.
+  Account* of(uint32_t owner) {
+    if (account_ == nullptr || account_->id != owner) {
+      book();
+      account_ = account_at(owner);
+      all_used_ = SliceWord();
+    }
+    return account_;
+  }
+
+  // The account's pages are cached when freed: add_whole() may be used.
+  void allow_whole() {
+    const SliceWord owned = SliceWord().with_owner(account_->id);
+    all_used_ = owned.with_used(kWholeSlice);
+    all_cached_ = owned.with_cached(kWholeSlice).with_queued(true);
+  }
+
+  // used -> cached for a slice that is wholly used by the account of the run;
+  // false if it is not that.
+  bool add_whole(Slice& slice, SliceNumber number, SliceWord word) {
+    if (word.with_queued(false) != all_used_) return false;
+    pages_ += kSlicePages;
+    slice.store(all_cached_);
+    enqueue(slice, number, word.queued());
+    return true;
+  }
+
+  // used -> cached.
+  void add(Slice& slice, SliceNumber number, SliceWord word, uint32_t freed) {
+    pages_ += pages_in(freed);
+    slice.store(word.with_used(word.used() & ~freed)
+                    .with_cached(word.cached() | freed)
+                    .with_queued(true));
+    enqueue(slice, number, word.queued());
+  }
+
+ private:
+  void enqueue(Slice& slice, SliceNumber number, bool queued) {
+    if (queued) {
+      slice.cached_ms.store(now_ms_, kRelaxed);
+    } else {
+      chain_.add(number, slice, now_ms_);
+    }
+  }
 
   void book() {
-    if (account == nullptr || pages == 0) return;
-    account->cached_pages.fetch_add(pages, kRelaxed);
-    count_stat(*account, Stat::kUsed, -pages);
-    count_stat(*account, Stat::kCached, pages);
-    chain.push(*account);
-    trim_shared_cache(*account);
+    if (account_ == nullptr || pages_ == 0) return;
+    account_->cached_pages.fetch_add(pages_, kRelaxed);
+    count_stat(*account_, Stat::kUsed, -pages_);
+    count_stat(*account_, Stat::kCached, pages_);
+    chain_.push(*account_);
+    pages_ = 0;
+    chain_ = SliceChain();
   }
+
+  uint32_t now_ms_;
+  Account* account_ = nullptr;
+  SliceWord all_used_;  // of the account; nothing matches it until allowed
+  SliceWord all_cached_;
+  int64_t pages_ = 0;
+  SliceChain chain_;
 };
 
 // An inherited page is the parent process's copy: nobody here is charged for
 // it, so it is not kept.
-void drop_inherited(const SliceRange& range, SliceNumber n, Slice& slice) {
-  uintptr_t base = slice_address(n);
-  uintptr_t from = range.start > base ? range.start : base;
-  uintptr_t to = range.end < base + kSliceSize ? range.end : base + kSliceSize;
-  sys::advise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
-  SliceWord word = slice.load().with_used(slice.load().used() & ~range.mask(n))
-                       .with_queued(false);
+void drop_inherited(Slice& slice, SliceNumber number, SliceWord word,
+                    uint32_t freed) {
+  drop_contents(number, freed);
+  word = word.with_used(word.used() & ~freed).with_queued(false);
   if (word.used() == 0 && word.cached() == 0) word = word.with_owner(0);
   slice.store(word);
 }
@@ -322,52 +457,52 @@ void drop_inherited(const SliceRange& range, SliceNumber n, Slice& slice) {
 }  // namespace
 
 void decommit_pages(uintptr_t start, size_t size) {
-  const SliceRange range{round_up(start, kPageSize),
-                         round_down(start + size, kPageSize)};
-  if (range.start >= range.end) return;
-  const auto now = static_cast<uint32_t>(sys::coarse_ms());
-  FreedRun run;
-  for (SliceNumber n = range.first(); n <= range.last(); ++n) {
-    Slice& slice = *find_slice(n);
-    SliceWord word = settled(slice);
-    Account* owner = account_at(word.owner());
-    if (owner == nullptr || (word.used() & range.mask(n)) == 0) continue;
-    if (UMEMCG_UNLIKELY(owner->inherited.load(kRelaxed))) {
-      drop_inherited(range, n, slice);
-      continue;
-    }
-    if (run.account != owner) {
-      run.book();
-      run = FreedRun{};
-      run.account = owner;
-    }
-    uint32_t id;
-    if (cache_slice(slice, range.mask(n), &id, &run.pages)) {
-      run.chain.add(n, slice, now);
-    }
+  PageRange range(round_up(start, kPageSize),
+                  round_down(start + size, kPageSize));
+  if (range.start() >= range.end()) return;
+  Account* freed_by = nullptr;
+  range.enter();
+  {
+    FreedRun run(static_cast<uint32_t>(sys::coarse_ms()));
+    range.for_each_slice([&](Slice& slice, SliceNumber n, uint32_t mask) {
+      SliceWord word = settled(slice);
+      const uint32_t freed = mask & word.used();
+      if (freed == 0) return;  // never committed, or decommitted already
+      if (mask == kWholeSlice && run.add_whole(slice, n, word)) return;
+      Account* owner = run.of(word.owner());
+      if (owner == nullptr) return;
+      if (UMEMCG_UNLIKELY(owner->inherited.load(kRelaxed))) {
+        drop_inherited(slice, n, word, freed);
+        return;
+      }
+      run.add(slice, n, word, freed);
+      run.allow_whole();
+      freed_by = owner;
+    });
   }
-  run.book();
+  range.leave();
+  if (freed_by != nullptr) trim_shared_cache(*freed_by);
 }
 
 void release_pages(uintptr_t start, size_t size) {
-  const SliceRange range{start, round_up(start + size, kPageSize)};
-  for (SliceNumber n = range.first(); n <= range.last(); ++n) {
-    Slice* slice = find_slice(n);
-    if (slice == nullptr) continue;
-    SliceWord word = settled(*slice);
-    uint32_t freed = range.mask(n) & word.used();
+  PageRange range(start, round_up(start + size, kPageSize));
+  range.enter();
+  range.for_each_slice([&](Slice& slice, SliceNumber, uint32_t mask) {
+    SliceWord word = settled(slice);
+    const uint32_t freed = mask & word.used();
     Account* owner = account_at(word.owner());
-    if (freed == 0 || owner == nullptr) continue;
-    int64_t pages = pages_in(freed);
+    if (freed == 0 || owner == nullptr) return;
+    const int64_t pages = pages_in(freed);
     word = word.with_used(word.used() & ~freed);
     if (word.used() == 0 && word.cached() == 0) word = word.with_owner(0);
-    slice->store(word);
-    if (owner->inherited.load(kRelaxed)) continue;
+    slice.store(word);
+    if (owner->inherited.load(kRelaxed)) return;
     account_uncharge(*owner, pages);
     count_stat(*owner, Stat::kUsed, -pages);
     count_stat(*owner, Stat::kPurged, pages);
     count_stat(*owner, Stat::kPageEvents, pages);
-  }
+  });
+  range.leave();
 }
 
 }  // namespace umemcg

@@ -28,5 +28,4 @@ void release_pages(uintptr_t start, size_t size);
 // What commit does beside charging (strict mode of range.h: mprotect).
 void set_commit_protects(bool on);
 
-
 }  // namespace umemcg

@@ -16,8 +16,7 @@ constinit Hook<void()> g_fork_child_hook{do_nothing};
 
 void map_fork_page() {
   int error;
-  void* page =
-      sys::map_anonymous(kPageSize, PROT_READ | PROT_WRITE, &error);
+  void* page = sys::map_anonymous(kPageSize, PROT_READ | PROT_WRITE, &error);
   if (page == nullptr) return;
   if (sys::advise(page, kPageSize, MADV_WIPEONFORK) != 0) {
     sys::unmap(page, kPageSize);

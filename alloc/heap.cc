@@ -8,6 +8,7 @@
 #include "accounting/mem_cgroup.h"
 #include "alloc/cached.h"
 #include "alloc/fork.h"
+#include "alloc/options.h"
 #include "alloc/own_map.h"
 #include "alloc/page_table.h"
 #include "alloc/range.h"
@@ -17,37 +18,14 @@
 namespace umemcg {
 namespace {
 
-struct Option {
-  mi_option_t option;
-  long value;
-};
-
-// What placement and accounting hang on, whatever MIMALLOC_* says.
-constexpr Option kOptions[] = {
-    {mi_option_arena_reserve, 0},        // no arena that our hook does not see
-    {mi_option_purge_delay, 0},          // freed pages reach the hook at once
-    {mi_option_arena_purge_mult, 1},
-    {mi_option_purge_decommits, 1},
-    {mi_option_page_commit_on_demand, 1},  // commit by 16 KiB, not by 4 MiB
-    {mi_option_arena_eager_commit, 0},
-    {mi_option_allow_large_os_pages, 0},
-    {mi_option_reserve_huge_os_pages, 0},
-    {mi_option_reserve_os_memory, 0},
-    {mi_option_disallow_os_alloc, 0},
-    {mi_option_disallow_arena_alloc, 0},
-    {mi_option_arena_purge_min_size, 0},
-    {mi_option_destroy_on_exit, 0},
-    {mi_option_show_errors, 0},
-};
-
 // memory.high is paid here, at a slow path, never in the hook: what is free
 // is given back before more is taken.
 void pay_high(uint32_t group) {
   for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
     Group* row = g_segment.group(group);
     if (row == nullptr) return;
-    int64_t over = row->memory.usage() -
-                   row->high.load(std::memory_order_relaxed);
+    int64_t over =
+        row->memory.usage() - row->high.load(std::memory_order_relaxed);
     if (over > 0) {
       memcg_memory_event(g_segment, group, Event::kHigh);
       purge_cached_subtree(group, over, PurgeReason::kReclaim);
@@ -86,11 +64,19 @@ bool block_is_ours() {
 
 }  // namespace
 
+void report_errors() { mi_register_error(on_error, nullptr); }
+
 AllocatorStart start_allocator() {
-  for (const Option& o : kOptions) mi_option_set(o.option, o.value);
+  set_options();
+  // Its page map comes before the first range. (Its own constructor may still
+  // be to come: some other library's constructor allocates first.)
+  mi_process_init();
   account_own_maps();
-  if (!init_ranges()) return AllocatorStart::kNoRange;
-  mi_register_error(on_error, nullptr);
+  if (!init_ranges()) {
+    forget_own_maps();
+    restore_options();
+    return AllocatorStart::kNoRange;
+  }
   bool ours;
   {
     // The main thread's heap and the first range's records are root's.

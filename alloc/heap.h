@@ -14,10 +14,14 @@ namespace umemcg {
 
 enum class AllocatorStart {
   kAccounted,
-  kNoRange,      // no address space for a range
-  kNotInRange,   // a block does not lie in our range: something voids our
-                 // options, and nothing would be charged
+  kNoRange,     // no address space for a range
+  kNotInRange,  // a block does not lie in our range: something voids our
+                // options, and nothing would be charged
 };
+
+// From now on a failed allocation leaves ENOMEM in errno, whatever it was
+// (mimalloc by itself sets it only if it was 0). Accounted or not.
+void report_errors();
 
 // Takes mimalloc over, before its first allocation.
 // REQUIRES: the accounts are set (stock/current.h).

@@ -9,6 +9,7 @@
 #include "accounting/stat_line.h"
 #include "alloc/commit.h"
 #include "alloc/fork.h"
+#include "alloc/options.h"
 #include "alloc/page_table.h"
 #include "alloc/range.h"
 #include "base/sys.h"
@@ -23,6 +24,8 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // One leaf of mimalloc's page map: the only mapping of exactly this size, see
 // tests/mimalloc_contract.
 constexpr size_t kPageMapLeaf = 64 * kKiB;
+// What mimalloc wants of a block's mapping, and what its hints are.
+constexpr size_t kBlockAlignment = 256 * kMiB;
 
 constinit std::atomic<uintptr_t> text_low{0};
 constinit std::atomic<uintptr_t> text_high{0};
@@ -67,30 +70,35 @@ void charge_records(size_t size) {
   count_stat(*account, Stat::kUsed, pages);
 }
 
-// Aligned to a slice, so that no slice has two owners; mimalloc asks for this
-// alignment too and then takes the first attempt.
-uintptr_t map_slices(size_t size, int flags, int* error) {
-  void* base = sys::memory.map(nullptr, size + kSliceSize,
-                               PROT_READ | PROT_WRITE, flags, -1, 0, error);
+// Memory aligned as mimalloc wants it (256 MiB), or it would map again and cut
+// off the ends. Its own hint is aligned so, and mostly free.
+uintptr_t map_aligned_block(void* hint, size_t size, int flags, int* error) {
+  void* base =
+      sys::memory.map(hint, size, PROT_READ | PROT_WRITE, flags, -1, 0, error);
   if (base == nullptr) return 0;
   uintptr_t low = reinterpret_cast<uintptr_t>(base);
-  uintptr_t start = round_up(low, kSliceSize);
+  if (low % kBlockAlignment == 0) return low;
+  sys::unmap(base, size);
+  base = sys::memory.map(nullptr, size + kBlockAlignment,
+                         PROT_READ | PROT_WRITE, flags, -1, 0, error);
+  if (base == nullptr) return 0;
+  low = reinterpret_cast<uintptr_t>(base);
+  uintptr_t start = round_up(low, kBlockAlignment);
   if (start > low) sys::unmap(base, start - low);
-  uintptr_t end = low + size + kSliceSize;
+  uintptr_t end = low + size + kBlockAlignment;
   sys::unmap(reinterpret_cast<void*>(start + size), end - start - size);
   return start;
 }
 
-// try_charge, then commit; map first, since the charge is written to the page
-// table of the address.
-void* map_block(size_t size, int flags) {
+// Mapped first, since the charge is written to the page table of the address.
+void* map_block(void* hint, size_t size, int flags) {
   if (t_charge_record.armed) {
     errno = ENOMEM;
     return MAP_FAILED;
   }
   int error = 0;
   size = round_up(size, kPageSize);
-  uintptr_t start = map_slices(size, flags, &error);
+  uintptr_t start = map_aligned_block(hint, size, flags, &error);
   if (start == 0) {
     errno = error;
     return MAP_FAILED;
@@ -128,10 +136,14 @@ void account_own_maps() {
   if (pages > 0) charge_records(static_cast<size_t>(pages) * kPageSize);
 }
 
+void forget_own_maps() { accounted.store(false, kRelaxed); }
+
 void* allocator_mmap(void* hint, size_t size, int protection, int flags, int fd,
                      long offset) {
   check_fork();
-  if (!accounted.load(std::memory_order_acquire) || size == kPageMapLeaf || fd >= 0) {
+  const bool ready = accounted.load(std::memory_order_acquire);
+  if (!ready) forbid_startup_arenas();
+  if (!ready || size == kPageMapLeaf || fd >= 0) {
     if ((protection & PROT_WRITE) != 0) charge_records(size);
     return plain_mmap(hint, size, protection, flags, fd, offset);
   }
@@ -140,7 +152,7 @@ void* allocator_mmap(void* hint, size_t size, int protection, int flags, int fd,
     errno = ENOMEM;
     return MAP_FAILED;
   }
-  return map_block(size, flags);
+  return map_block(hint, size, flags);
 }
 
 int allocator_munmap(void* address, size_t size) {
@@ -163,6 +175,9 @@ int allocator_mprotect(void* address, size_t size, int protection) {
     }
     return commit_pages(start, size, nullptr) ? 0 : fail(ENOMEM);
   }
+  // A block of its own is accessible and charged whole already.
+  Slice* slice = find_slice_of(address);
+  if (slice != nullptr && slice->load().used() != 0) return 0;
   int error = sys::protect(address, size, protection);
   if (error != 0) return fail(error);
   if (write) charge_records(size);

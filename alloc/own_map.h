@@ -12,7 +12,6 @@
 
 #include <cstddef>
 
-
 namespace umemcg {
 
 // Whether the address lies in libmimalloc's text.
@@ -26,6 +25,8 @@ int allocator_mprotect(void* address, size_t size, int protection);
 
 // From now on they are accounted; what was mapped before is charged now.
 void account_own_maps();
+// No longer: there is no range that could serve instead.
+void forget_own_maps();
 
 // The calling thread asks for a block with an alignment that mimalloc serves
 // by a mapping of its own.

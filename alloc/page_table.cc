@@ -11,8 +11,14 @@ namespace {
 constexpr unsigned kLeafShift = 16;
 constexpr size_t kLeafSlices = size_t{1} << kLeafShift;
 constexpr size_t kLeaves = size_t{1} << 15;
+constexpr size_t kLeafGates = kLeafSlices / kChunkSlices;
 
-constinit std::atomic<Slice*> leaves[kLeaves];
+struct Leaf {
+  Slice slices[kLeafSlices];
+  ChunkGate gates[kLeafGates];
+};
+
+constinit std::atomic<Leaf*> leaves[kLeaves];
 constinit std::atomic<uint32_t> lowest_leaf{kLeaves};
 constinit std::atomic<uint32_t> highest_leaf{0};
 
@@ -21,13 +27,13 @@ bool map_leaf(uint32_t index) {
   // is zero, that is "reserved".
   if (leaves[index].load(std::memory_order_acquire) != nullptr) return true;
   int error;
-  auto* leaf = static_cast<Slice*>(sys::map_anonymous(
-      kLeafSlices * sizeof(Slice), PROT_READ | PROT_WRITE, &error));
+  auto* leaf = static_cast<Leaf*>(
+      sys::map_anonymous(sizeof(Leaf), PROT_READ | PROT_WRITE, &error));
   if (leaf == nullptr) return false;
-  Slice* none = nullptr;
+  Leaf* none = nullptr;
   if (!leaves[index].compare_exchange_strong(none, leaf,
                                              std::memory_order_acq_rel)) {
-    sys::unmap(leaf, kLeafSlices * sizeof(Slice));  // another thread was first
+    sys::unmap(leaf, sizeof(Leaf));  // another thread was first
   }
   return true;
 }
@@ -48,8 +54,33 @@ void widen(uint32_t index) {
 Slice* find_slice(SliceNumber number) {
   uint32_t index = number >> kLeafShift;
   if (index >= kLeaves) return nullptr;
-  Slice* leaf = leaves[index].load(std::memory_order_acquire);
-  return leaf != nullptr ? leaf + (number & (kLeafSlices - 1)) : nullptr;
+  Leaf* leaf = leaves[index].load(std::memory_order_acquire);
+  return leaf != nullptr ? &leaf->slices[number & (kLeafSlices - 1)] : nullptr;
+}
+
+ChunkGate& chunk_gate(SliceNumber number) {
+  Leaf* leaf = leaves[number >> kLeafShift].load(std::memory_order_relaxed);
+  return leaf->gates[(number & (kLeafSlices - 1)) / kChunkSlices];
+}
+
+void ChunkGate::wait_for_purger() { sys::yield(); }
+
+namespace {
+template <typename Function>
+void for_each_leaf(Function function) {
+  const uint32_t last = highest_leaf.load(std::memory_order_relaxed);
+  for (uint32_t i = lowest_leaf.load(std::memory_order_relaxed);
+       i < kLeaves && i <= last; ++i) {
+    Leaf* leaf = leaves[i].load(std::memory_order_acquire);
+    if (leaf != nullptr) function(*leaf);
+  }
+}
+}  // namespace
+
+void reset_chunk_gates() {
+  for_each_leaf([](Leaf& leaf) {
+    for (ChunkGate& gate : leaf.gates) gate.reset();
+  });
 }
 
 bool map_page_table(uintptr_t start, size_t size) {
@@ -66,17 +97,14 @@ bool map_page_table(uintptr_t start, size_t size) {
 
 PageTotals count_pages(uint32_t owner) {
   PageTotals totals;
-  for (uint32_t i = lowest_leaf.load(std::memory_order_relaxed);
-       i < kLeaves && i <= highest_leaf.load(std::memory_order_relaxed); ++i) {
-    Slice* leaf = leaves[i].load(std::memory_order_acquire);
-    if (leaf == nullptr) continue;
-    for (size_t s = 0; s < kLeafSlices; ++s) {
-      SliceWord word(leaf[s].word.load(std::memory_order_relaxed));
+  for_each_leaf([&totals, owner](const Leaf& leaf) {
+    for (const Slice& slice : leaf.slices) {
+      SliceWord word(slice.word.load(std::memory_order_relaxed));
       if (word.owner() == 0 || (owner != 0 && word.owner() != owner)) continue;
       totals.used += pages_in(word.used());
       totals.cached += pages_in(word.cached());
     }
-  }
+  });
   return totals;
 }
 

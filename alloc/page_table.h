@@ -7,18 +7,20 @@
 //   bits  0-15  used:   page i is handed out, charged to the owner
 //   bits 16-31  cached: page i is free but resident, still charged to it
 //   bits 32-55  owner:  id of the account (0: all pages are reserved)
-//   bit  56     held:   a committer is at work; purging keeps off
-//   bit  57     purging: cached pages are being given back; a committer waits
-//   bit  58     queued: the slice is in its owner's stack of cached slices
-//   bit  59     refault: reclaim took cached pages from here
+//   bit  56     purging: cached pages are being given back; a committer waits
+//   bit  57     queued: the slice is in a stack of cached slices
+//   bit  58     refault: reclaim took cached pages from here
+//   bit  59     compound: a charged 2 MiB begins here (alloc/compound.h)
 //
 //   page:  reserved --commit--> used --decommit--> cached --commit--> used
 //                                                  cached --purge--> reserved
 //
 // Who may write a word: mimalloc gives each slice to one thread at a time, so
-// commit and decommit have it for themselves but for purging, which only
-// touches slices with cached pages or a place in the queue, and only by
-// compare-and-swap. So a word with neither is changed by a plain store.
+// commit and decommit have it for themselves but for purging. They enter the
+// gate of their chunk (64 slices), of which purging takes slices only when
+// nobody is inside; so both change words by plain stores, at the price of two
+// atomic operations for 4 MiB. A slice that says `purging` is the purger's,
+// gate or no gate, until it has called the system; whoever wants it waits.
 //
 // Lookup is lock-free and works for any address: two levels, of which the
 // lower is mapped for 4 GiB of addresses at a time and never unmapped.
@@ -42,18 +44,18 @@ class SliceWord {
   constexpr SliceWord() = default;
   constexpr explicit SliceWord(uint64_t bits) : bits_(bits) {}
 
+  constexpr bool operator==(const SliceWord&) const = default;
+
   uint64_t bits() const { return bits_; }
   uint32_t used() const { return static_cast<uint32_t>(bits_ & kMask); }
   uint32_t cached() const { return static_cast<uint32_t>(bits_ >> 16 & kMask); }
   uint32_t owner() const {
     return static_cast<uint32_t>(bits_ >> 32 & 0xffffff);
   }
-  bool held() const { return (bits_ & kHeld) != 0; }
   bool purging() const { return (bits_ & kPurging) != 0; }
   bool queued() const { return (bits_ & kQueued) != 0; }
   bool refault() const { return (bits_ & kRefault) != 0; }
-  // Whether purging may touch the word: then only compare-and-swap changes it.
-  bool shared() const { return cached() != 0 || queued(); }
+  bool compound() const { return (bits_ & kCompound) != 0; }
 
   SliceWord with_used(uint32_t mask) const {
     return SliceWord((bits_ & ~kMask) | mask);
@@ -62,20 +64,24 @@ class SliceWord {
     return SliceWord((bits_ & ~(kMask << 16)) | uint64_t{mask} << 16);
   }
   SliceWord with_owner(uint32_t owner) const {
-    return SliceWord((bits_ & ~(uint64_t{0xffffff} << 32)) |
-                     uint64_t{owner} << 32);
+    return SliceWord((bits_ & ~(uint64_t{0xffffff} << 32)) | uint64_t{owner}
+                                                                 << 32);
   }
-  SliceWord with_held(bool on) const { return with(kHeld, on); }
   SliceWord with_purging(bool on) const { return with(kPurging, on); }
   SliceWord with_queued(bool on) const { return with(kQueued, on); }
+  // The marks that do not depend on the pages' state, from another word.
+  SliceWord with_marks_of(SliceWord other) const {
+    return SliceWord(bits_ | (other.bits_ & (kQueued | kCompound)));
+  }
   SliceWord with_refault(bool on) const { return with(kRefault, on); }
+  SliceWord with_compound(bool on) const { return with(kCompound, on); }
 
  private:
   static constexpr uint64_t kMask = 0xffff;
-  static constexpr uint64_t kHeld = uint64_t{1} << 56;
-  static constexpr uint64_t kPurging = uint64_t{1} << 57;
-  static constexpr uint64_t kQueued = uint64_t{1} << 58;
-  static constexpr uint64_t kRefault = uint64_t{1} << 59;
+  static constexpr uint64_t kPurging = uint64_t{1} << 56;
+  static constexpr uint64_t kQueued = uint64_t{1} << 57;
+  static constexpr uint64_t kRefault = uint64_t{1} << 58;
+  static constexpr uint64_t kCompound = uint64_t{1} << 59;
 
   SliceWord with(uint64_t flag, bool on) const {
     return SliceWord(on ? bits_ | flag : bits_ & ~flag);
@@ -99,16 +105,50 @@ struct Slice {
   void store(SliceWord value) {
     word.store(value.bits(), std::memory_order_release);
   }
-  // On failure `expected` is the word found.
-  bool swap(SliceWord& expected, SliceWord value) {
-    uint64_t bits = expected.bits();
-    bool done = word.compare_exchange_weak(bits, value.bits(),
-                                           std::memory_order_acq_rel,
-                                           std::memory_order_acquire);
-    expected = SliceWord(bits);
-    return done;
-  }
 };
+
+// The gate of a chunk: many inside, or one purger. Never waited for by a
+// purger, and by others only for as long as a purger marks slices.
+class ChunkGate {
+ public:
+  // acquire: pairs with leave_alone(), so the purger's marks are seen.
+  void enter() {
+    uint32_t inside = state_.load(std::memory_order_relaxed);
+    for (;;) {
+      if (UMEMCG_UNLIKELY((inside & kAlone) != 0)) {
+        wait_for_purger();
+        inside = state_.load(std::memory_order_relaxed);
+      } else if (state_.compare_exchange_weak(inside, inside + 1,
+                                              std::memory_order_acquire,
+                                              std::memory_order_relaxed)) {
+        return;
+      }
+    }
+  }
+  // release: pairs with try_enter_alone(), so what was stored here is seen.
+  void leave() { state_.fetch_sub(1, std::memory_order_release); }
+
+  bool try_enter_alone() {
+    uint32_t nobody = 0;
+    return state_.compare_exchange_strong(
+        nobody, kAlone, std::memory_order_acquire, std::memory_order_relaxed);
+  }
+  void enter_alone() {
+    while (!try_enter_alone()) wait_for_purger();
+  }
+  void leave_alone() { state_.store(0, std::memory_order_release); }
+
+  // REQUIRES: no other thread of the process runs (the child of a fork).
+  void reset() { state_.store(0, std::memory_order_relaxed); }
+
+ private:
+  static constexpr uint32_t kAlone = uint32_t{1} << 31;
+  static void wait_for_purger();
+
+  std::atomic<uint32_t> state_;
+};
+
+inline constexpr unsigned kChunkSlices = 64;
 
 using SliceNumber = uint32_t;  // address >> 16
 
@@ -126,6 +166,12 @@ Slice* find_slice(SliceNumber number);
 inline Slice* find_slice_of(const void* address) {
   return find_slice(slice_number(reinterpret_cast<uintptr_t>(address)));
 }
+
+// The gate of the chunk that the slice is in. REQUIRES: find_slice() finds it.
+ChunkGate& chunk_gate(SliceNumber number);
+
+// In the child of a fork: whoever was inside a gate is not here.
+void reset_chunk_gates();
 
 // Makes rows for [start, start + size); false when there is no memory for it.
 bool map_page_table(uintptr_t start, size_t size);

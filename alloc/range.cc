@@ -7,8 +7,9 @@
 
 #include <cerrno>
 
-#include "alloc/commit.h"
 #include "alloc/cached.h"
+#include "alloc/commit.h"
+#include "alloc/compound.h"
 #include "alloc/fork.h"
 #include "alloc/page_table.h"
 #include "base/errno_saver.h"
@@ -46,11 +47,12 @@ constinit Lock extend_lock;
 constinit bool strict = false;
 constinit size_t next_size = kFirstSize;
 constinit uintptr_t next_hint = 0;
+constinit bool scarce_said = false;  // one line about address space is enough
 
 bool overcommit_is_strict() {
   char text[8];
-  return sys::read_file("/proc/sys/vm/overcommit_memory", text,
-                        sizeof(text)) > 0 &&
+  return sys::read_file("/proc/sys/vm/overcommit_memory", text, sizeof(text)) >
+             0 &&
          text[0] == '2';
 }
 
@@ -73,9 +75,7 @@ uintptr_t first_hint() {
   return 2 * kTiB + (bits % (4 * kTiB / kAlignment)) * kAlignment;
 }
 
-int range_protection() {
-  return strict ? PROT_NONE : PROT_READ | PROT_WRITE;
-}
+int range_protection() { return strict ? PROT_NONE : PROT_READ | PROT_WRITE; }
 
 // Address space of `size`, aligned as mimalloc wants it: at the hint, or
 // wherever there is room after cutting off the ends. 0 if there is none.
@@ -84,8 +84,8 @@ uintptr_t map_aligned(size_t size) {
   int error = 0;
   for (int attempt = 0; attempt < 16; ++attempt) {
     void* at = sys::memory.map(reinterpret_cast<void*>(next_hint), size,
-                               range_protection(),
-                               kFlags | MAP_FIXED_NOREPLACE, -1, 0, &error);
+                               range_protection(), kFlags | MAP_FIXED_NOREPLACE,
+                               -1, 0, &error);
     uintptr_t hint = next_hint;
     next_hint += round_up(size, kAlignment);
     if (reinterpret_cast<uintptr_t>(at) == hint) return hint;
@@ -107,13 +107,15 @@ uintptr_t map_aligned(size_t size) {
 
 void note_touched(Range& range, uintptr_t end) {
   uintptr_t seen = range.touched.load(kRelaxed);
-  while (end > seen && !range.touched.compare_exchange_weak(seen, end,
-                                                            kRelaxed)) {
+  while (end > seen &&
+         !range.touched.compare_exchange_weak(seen, end, kRelaxed)) {
   }
 }
 
 // mimalloc's commit hook. A decommit answers true: "commit it again before
-// use"; without that the matching commit would never come.
+// use"; without that the matching commit would never come. Without `is_zero` a
+// commit is for mimalloc's records of the range itself: the root group's, and
+// never refused (tests/mimalloc_contract).
 bool commit_hook(bool commit, void* start, size_t size, bool* is_zero,
                  void* arg) {
   check_fork();
@@ -122,7 +124,12 @@ bool commit_hook(bool commit, void* start, size_t size, bool* is_zero,
     decommit_pages(address, size);
     return true;
   }
-  if (!commit_pages(address, size, is_zero)) return false;
+  if (UMEMCG_UNLIKELY(is_zero == nullptr)) {
+    NoFailScope scope(records_account());
+    if (!commit_pages(address, size, nullptr)) return false;
+  } else if (!commit_pages(address, size, is_zero)) {
+    return false;
+  }
   note_touched(*static_cast<Range*>(arg), address + size);
   return true;
 }
@@ -138,8 +145,9 @@ bool add_range(size_t size) {
   range.size = size;
   range.touched.store(start, kRelaxed);
   void* memory = reinterpret_cast<void*>(start);
-  // A huge-page fault would bring back pages that are not charged.
-  sys::advise(memory, size, MADV_NOHUGEPAGE);
+  // A huge-page fault would bring back pages that are not charged; unless they
+  // are charged by huge pages.
+  sys::advise(memory, size, compound_mode() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   mi_arena_id_t id;
   NoFailScope records(records_account());
   if (!map_page_table(start, size) ||
@@ -158,8 +166,8 @@ bool add_range(size_t size) {
 bool add_next_range() {
   for (size_t size = next_size; size >= kSmallestSize; size /= 2) {
     if (!add_range(size)) continue;
-    next_size = size < next_size ? size
-                                 : (size < kLargestSize ? size * 2 : size);
+    next_size =
+        size < next_size ? size : (size < kLargestSize ? size * 2 : size);
     return true;
   }
   return false;
@@ -174,6 +182,7 @@ void choose_first_size() {
   line.text("the address space is limited to ").bytes(space);
   line.text(": using smaller ranges, of ").bytes(next_size);
   print_line(line);
+  scarce_said = true;
 }
 
 }  // namespace
@@ -218,10 +227,11 @@ bool extend_ranges(size_t needed) {
     return true;
   }
   bool added = (needed == 0 && !ranges_low()) || add_next_range();
-  if (!added && !exhausted.exchange(true, kRelaxed)) {
+  if (!added && !exhausted.exchange(true, kRelaxed) && !scarce_said) {
     Line line;
-    print_line(line.text("no address space for another range; blocks that do "
-                         "not fit are mapped one by one"));
+    print_line(
+        line.text("no address space for another range; blocks that do "
+                  "not fit are mapped one by one"));
   }
   extend_lock.unlock();
   return added;

@@ -33,8 +33,8 @@ inline bool first_time(std::atomic<bool>& done) {
 #define UMEMCG_DCHECK(condition) UMEMCG_CHECK(condition)
 #endif
 
-#define UMEMCG_WARN_ONCE(message)                               \
-  do {                                                          \
-    static constinit std::atomic<bool> umemcg_warned{false};    \
+#define UMEMCG_WARN_ONCE(message)                                     \
+  do {                                                                \
+    static constinit std::atomic<bool> umemcg_warned{false};          \
     if (::umemcg::first_time(umemcg_warned)) ::umemcg::warn(message); \
   } while (0)

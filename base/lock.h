@@ -17,8 +17,7 @@ class Lock {
   // acquire on success: pairs with unlock().
   bool try_lock() {
     uint32_t free = kFree;
-    return word_.compare_exchange_strong(free, kHeld,
-                                         std::memory_order_acquire,
+    return word_.compare_exchange_strong(free, kHeld, std::memory_order_acquire,
                                          std::memory_order_relaxed);
   }
   void lock() {

@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "base/errno_saver.h"
 
 namespace umemcg::sys {
@@ -38,8 +40,15 @@ int real_unmap(void* address, size_t size) {
 int real_protect(void* address, size_t size, int protection) {
   return error_of(SYS_mprotect, address, size, protection);
 }
+// Locked pages (mlockall) are given back only by an advice of their own, which
+// Linux has since 5.18.
 int real_advise(void* address, size_t size, int advice) {
-  return error_of(SYS_madvise, address, size, advice);
+  constexpr int kDontNeedLocked = 24;  // MADV_DONTNEED_LOCKED
+  int error = error_of(SYS_madvise, address, size, advice);
+  if (error == EINVAL && advice == MADV_DONTNEED) {
+    error = error_of(SYS_madvise, address, size, kDontNeedLocked);
+  }
+  return error;
 }
 
 uint64_t clock_ns(clockid_t clock) {

@@ -37,6 +37,7 @@ inline int unmap(void* address, size_t size) {
 inline int protect(void* address, size_t size, int protection) {
   return memory.protect(address, size, protection);
 }
+// MADV_DONTNEED gives back locked pages too.
 inline int advise(void* address, size_t size, int advice) {
   return memory.advise(address, size, advice);
 }

@@ -57,8 +57,11 @@ TextBuffer& TextBuffer::bytes(uint64_t value) {
 }
 
 void print_line(const TextBuffer& text) {
-  Text<1024> line;
-  line.text("umemcg: ").text(text.c_str(), text.length()).character('\n');
+  constexpr size_t kSize = 1024;
+  constexpr size_t kMost = kSize - sizeof("umemcg: \n");
+  Text<kSize> line;
+  size_t length = text.length() < kMost ? text.length() : kMost;
+  line.text("umemcg: ").text(text.c_str(), length).character('\n');
   sys::write(2, line.c_str(), line.length());
 }
 

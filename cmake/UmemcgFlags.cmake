@@ -30,5 +30,6 @@ endif()
 function(umemcg_layer name)
   cmake_parse_arguments(layer "" "" "SOURCES;LINK" ${ARGN})
   add_library(umemcg_${name} STATIC ${layer_SOURCES})
-  target_link_libraries(umemcg_${name} PUBLIC umemcg_core_flags ${layer_LINK})
+  target_link_libraries(umemcg_${name} PUBLIC umemcg_flags ${layer_LINK}
+    PRIVATE umemcg_core_flags)
 endfunction()

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "accounting/mem_cgroup.h"
 #include "accounting/size.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -47,6 +48,17 @@ bool set_path(const char* value, const char** path) {
   if (*value == '\0') return false;
   *path = value;
   return true;
+}
+
+bool set_group(const char* value, const char** path) {
+  return check_group_path(value) == 0 && set_path(value, path);
+}
+
+// Relative to a directory that is not known here, a file would be made just
+// anywhere.
+bool set_domain(const char* value, const char** domain) {
+  if (value[0] != '/' && std::strchr(value, '/') != nullptr) return false;
+  return value[0] != '.' && set_path(value, domain);
 }
 
 bool set_oom(const char* value, OomPolicy* policy) {
@@ -95,10 +107,11 @@ constexpr Variable kVariables[] = {
      [](const char* v, Config& c) { return set_size(v, &c.min); }},
     {"UMEMCG_RESERVE", kSizes,
      [](const char* v, Config& c) { return set_size(v, &c.reserve); }},
-    {"UMEMCG_GROUP", "the path of a group, such as /web/tenant1",
-     [](const char* v, Config& c) { return set_path(v, &c.group); }},
-    {"UMEMCG_DOMAIN", "the name or the path of a domain",
-     [](const char* v, Config& c) { return set_path(v, &c.domain); }},
+    {"UMEMCG_GROUP",
+     "the path of a group, such as /web/tenant1, of names up to 255 bytes",
+     [](const char* v, Config& c) { return set_group(v, &c.group); }},
+    {"UMEMCG_DOMAIN", "the name of a domain, or the full path of its file",
+     [](const char* v, Config& c) { return set_domain(v, &c.domain); }},
     {"UMEMCG_REPORT", "stderr or the name of a file",
      [](const char* v, Config& c) { return set_path(v, &c.report); }},
     {"UMEMCG_OOM", "fail or kill",
@@ -116,9 +129,13 @@ constexpr Variable kVariables[] = {
 };
 
 void complain(const Variable& variable, const char* value) {
+  constexpr size_t kShown = 80;
+  const size_t length = std::strlen(value);
   Line line;
-  line.text(variable.name).text("=").text(value).text(" is ignored: it takes ");
-  print_line(line.text(variable.accepts));
+  line.text(variable.name).text("=");
+  line.text(value, length < kShown ? length : kShown);
+  line.text(length > kShown ? "... is ignored: " : " is ignored: ");
+  print_line(line.text("it takes ").text(variable.accepts));
 }
 
 }  // namespace

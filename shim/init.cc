@@ -8,6 +8,7 @@
 #include "accounting/domain.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
+#include "alloc/compound.h"
 #include "alloc/fork.h"
 #include "alloc/heap.h"
 #include "base/errno_saver.h"
@@ -44,7 +45,7 @@ void program_name(TextBuffer& out) {
 // own, named after it.
 void choose_group(TextBuffer& path) {
   const char* given = settings.group;
-  if (given != nullptr && std::strspn(given, "/") != std::strlen(given)) {
+  if (given != nullptr && given[std::strspn(given, "/")] != '\0') {
     path.text(given);
     return;
   }
@@ -54,13 +55,15 @@ void choose_group(TextBuffer& path) {
 }
 
 SegmentSizes private_sizes() {
-  rlimit limit;
+  // Where address space is scarce, 10 MiB of empty tables are not spent.
+  for (auto resource : {RLIMIT_AS, RLIMIT_DATA}) {
+    rlimit limit;
+    if (::getrlimit(resource, &limit) == 0 && limit.rlim_cur < kGiB) {
+      return SegmentSizes{64, 1, 256, 1024};
+    }
+  }
   SegmentSizes sizes;
   sizes.processes = 1;
-  // Where address space is scarce, 10 MiB of empty tables are not spent.
-  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < kGiB) {
-    sizes = SegmentSizes{64, 1, 256, 1024};
-  }
   return sizes;
 }
 
@@ -94,7 +97,7 @@ void apply_limits(Group& group) {
 }
 
 bool join_group() {
-  Line path;
+  Text<8192> path;
   choose_group(path);
   uint32_t group = kNone;
   int error = create_group(g_segment, path.c_str(), &group);
@@ -135,6 +138,7 @@ bool start_accounting() {
   map_fork_page();
   install_reclaim({settings.verbose, settings.oom});
   install_lifecycle();
+  set_compound_mode(settings.thp);
   switch (start_allocator()) {
     case AllocatorStart::kAccounted:
       return true;
@@ -170,6 +174,7 @@ void ensure_started() {
   t_starting = true;
   current_state.store(State::kStarting, std::memory_order_relaxed);
   ErrnoSaver saver;
+  report_errors();
   bool accounted = start_accounting();
   // release: pairs with state().
   current_state.store(accounted ? State::kReady : State::kOff,

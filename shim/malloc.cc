@@ -45,6 +45,11 @@ void use_allocator() {
   g_malloc_calls.realloc_call = mi_realloc;
 }
 
+UMEMCG_COLD void* refuse() {
+  errno = ENOMEM;
+  return nullptr;
+}
+
 constexpr bool is_power_of_two(size_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
 // From this alignment on mimalloc maps a block by itself.
@@ -57,6 +62,8 @@ constinit MallocCalls g_malloc_calls = {first_malloc, first_calloc,
 
 void* aligned_malloc(size_t alignment, size_t size) {
   if (UMEMCG_UNLIKELY(state() == State::kCold)) ensure_started();
+  // mimalloc calls such a size EINVAL.
+  if (UMEMCG_UNLIKELY(size > PTRDIFF_MAX)) return refuse();
   if (UMEMCG_LIKELY(alignment < kOwnMapAlignment)) {
     return mi_malloc_aligned(size, alignment);
   }
@@ -71,6 +78,7 @@ using umemcg::ErrnoSaver;
 using umemcg::g_malloc_calls;
 using umemcg::is_power_of_two;
 using umemcg::kPageSize;
+using umemcg::refuse;
 
 extern "C" {
 
@@ -78,7 +86,11 @@ UMEMCG_EXPORT void* malloc(size_t size) {
   return g_malloc_calls.malloc_call(size);
 }
 UMEMCG_EXPORT void* calloc(size_t count, size_t size) {
-  return g_malloc_calls.calloc_call(count, size);
+  size_t bytes;
+  if (UMEMCG_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
+    return refuse();
+  }
+  return g_malloc_calls.calloc_call(1, bytes);
 }
 UMEMCG_EXPORT void* realloc(void* block, size_t size) {
   return g_malloc_calls.realloc_call(block, size);
@@ -88,8 +100,7 @@ UMEMCG_EXPORT void free(void* block) { mi_free(block); }
 UMEMCG_EXPORT void* reallocarray(void* block, size_t count, size_t size) {
   size_t bytes;
   if (UMEMCG_UNLIKELY(__builtin_mul_overflow(count, size, &bytes))) {
-    errno = ENOMEM;
-    return nullptr;
+    return refuse();
   }
   return g_malloc_calls.realloc_call(block, bytes);
 }
@@ -118,10 +129,7 @@ UMEMCG_EXPORT void* valloc(size_t size) {
   return aligned_malloc(kPageSize, size);
 }
 UMEMCG_EXPORT void* pvalloc(size_t size) {
-  if (UMEMCG_UNLIKELY(size > PTRDIFF_MAX)) {
-    errno = ENOMEM;
-    return nullptr;
-  }
+  if (UMEMCG_UNLIKELY(size > PTRDIFF_MAX)) return refuse();
   size_t rounded = umemcg::round_up(size, kPageSize);
   return aligned_malloc(kPageSize, rounded != 0 ? rounded : kPageSize);
 }

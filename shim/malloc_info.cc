@@ -89,7 +89,7 @@ UMEMCG_EXPORT int malloc_info(int options, FILE* stream) {
   }
   HeapSizes sizes = heap_sizes();
   fprintf(stream,
-          "<malloc version=\"umemcg-1\">\n"
+          "<malloc version=\"1\">\n"
           "<system type=\"current\" size=\"%zu\"/>\n"
           "<total type=\"rest\" count=\"0\" size=\"%zu\"/>\n"
           "</malloc>\n",

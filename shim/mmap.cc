@@ -2,6 +2,7 @@
 // the program calls passes by as the plain system call.
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -38,6 +39,24 @@ UMEMCG_EXPORT int mprotect(void* address, size_t size, int protection) {
     return umemcg::allocator_mprotect(address, size, protection);
   }
   return static_cast<int>(syscall(SYS_mprotect, address, size, protection));
+}
+
+// mimalloc names its mappings this way, after each mmap. A kernel without that
+// leaves EINVAL in errno, and the malloc that mapped has succeeded.
+UMEMCG_EXPORT int prctl(int option, ...) {
+  va_list list;
+  va_start(list, option);
+  unsigned long arguments[4];
+  for (unsigned long& argument : arguments) {
+    argument = va_arg(list, unsigned long);
+  }
+  va_end(list);
+  const bool ours = umemcg::in_allocator(UMEMCG_CALLER());
+  const int before = errno;
+  long result = syscall(SYS_prctl, option, arguments[0], arguments[1],
+                        arguments[2], arguments[3]);
+  if (ours) errno = before;
+  return static_cast<int>(result);
 }
 
 // Locking would populate whole ranges, free memory and all: lock what is

@@ -26,9 +26,8 @@ extern constinit std::atomic<Account*> g_records_account;
 UMEMCG_FAST Account* current_account() {
   Account* account = t_context.account;
   // acquire: pairs with set_accounts().
-  return account != nullptr
-             ? account
-             : g_process_account.load(std::memory_order_acquire);
+  return account != nullptr ? account
+                            : g_process_account.load(std::memory_order_acquire);
 }
 
 inline Account* records_account() {

@@ -10,11 +10,13 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr uint64_t kStaleReservationMs = 10;
+constexpr int64_t kStaleReservationMs = 10;
 
 // Reservation of a thread without a line.
 constinit UMEMCG_TLS std::atomic<uint64_t> t_reservation{0};
 constinit UMEMCG_TLS uint32_t t_victim = 0;
+// In the middle of acquire_line().
+constinit UMEMCG_TLS std::atomic<bool> t_acquiring{false};
 constinit std::atomic<uint32_t> line_hint{0};
 
 void do_nothing() {}
@@ -52,6 +54,23 @@ int64_t drain_word(Segment& segment, std::atomic<uint64_t>& word,
   return give_back(segment, word.exchange(0, kRelaxed));
 }
 
+// A reservation is left alone while it is fresh, which one made since `now` was
+// read is too (hence the signed age). Only the word that was looked at is
+// taken; one of the same pages made in between may be mistaken for it, if the
+// former was stale: that allocation then charges again.
+int64_t drain_reservation(Segment& segment, StockLine& line, uint32_t root,
+                          uint64_t now) {
+  // acquire: pairs with reserve_pages(), whose time is the word's.
+  uint64_t word = line.reservation.load(std::memory_order_acquire);
+  if (!word_in_subtree(segment, word, root)) return 0;
+  auto age = static_cast<int64_t>(now - line.reservation_ms.load(kRelaxed));
+  if (age <= kStaleReservationMs ||
+      !line.reservation.compare_exchange_strong(word, 0, kRelaxed)) {
+    return 0;
+  }
+  return give_back(segment, word);
+}
+
 // Adds to the slot of this ledger, or takes an empty one; false if there is
 // none.
 bool add_to_slot(StockLine& line, uint32_t ledger_index, uint32_t pages) {
@@ -86,8 +105,8 @@ void refill_stock(Account& account, uint32_t pages) {
   }
   if (add_to_slot(*line, account.ledger_index, pages)) return;
   auto& victim = line->slots[t_victim++ % kStockSlots];
-  give_back(g_segment, victim.exchange(
-                           stock_word(account.ledger_index, pages), kRelaxed));
+  give_back(g_segment,
+            victim.exchange(stock_word(account.ledger_index, pages), kRelaxed));
 }
 
 uint32_t batch_size(const Account& account) {
@@ -123,22 +142,22 @@ int64_t drain_all_stock(Segment& segment, uint32_t root) {
     StockLine& line = *segment.line(i);
     if (line.owner.load(kRelaxed) == 0) continue;
     for (auto& slot : line.slots) pages += drain_word(segment, slot, root);
-    if (now - line.reservation_ms.load(kRelaxed) > kStaleReservationMs) {
-      pages += drain_word(segment, line.reservation, root);
-    }
+    pages += drain_reservation(segment, line, root, now);
   }
   return pages;
 }
 
-void acquire_line() {
+namespace {
+// A free line, made this thread's; null if there is none.
+StockLine* claim_line() {
   SegmentHeader& header = g_segment.header();
   uint32_t hint = line_hint.load(kRelaxed);
-  uint32_t index = claim_row(
-      g_segment.line_count(), &hint, this_process() + 1, header.lines_high,
-      [](uint32_t i) -> std::atomic<uint32_t>& {
-        return g_segment.line(i)->owner;
-      });
-  if (index == kNone) return;
+  uint32_t index =
+      claim_row(g_segment.line_count(), &hint, this_process() + 1,
+                header.lines_high, [](uint32_t i) -> std::atomic<uint32_t>& {
+                  return g_segment.line(i)->owner;
+                });
+  if (index == kNone) return nullptr;
   line_hint.store(index, kRelaxed);
   StockLine* line = g_segment.line(index);
   line->thread.store(sys::thread_id(), kRelaxed);
@@ -148,11 +167,9 @@ void acquire_line() {
     line->group.store(account->group + 1, kRelaxed);
     add_to_ancestors(g_segment, account->group, &Group::threads, +1);
   }
-  set_thread_line(line);
-  g_line_acquired_hook();
+  return line;
 }
 
-namespace {
 void give_back_line(StockLine& line) {
   give_back(g_segment, line.reservation.exchange(0, kRelaxed));
   for (auto& slot : line.slots) {
@@ -167,11 +184,25 @@ void give_back_line(StockLine& line) {
 }
 }  // namespace
 
+// A signal handler that gets here in the middle of it works without a line: a
+// thread has one at most.
+void acquire_line() {
+  // acquire and release: they keep what is between them there.
+  if (t_acquiring.exchange(true, std::memory_order_acquire)) return;
+  StockLine* line = thread_line() == nullptr ? claim_line() : nullptr;
+  if (line != nullptr) {
+    drop_reservation();  // one made without a line would be out of reach
+    set_thread_line(line);
+  }
+  t_acquiring.store(false, std::memory_order_release);
+  if (line != nullptr) g_line_acquired_hook();
+}
+
 void release_line() {
   StockLine* line = thread_line();
-  if (line == nullptr) return;
   set_thread_line(nullptr);
-  give_back_line(*line);
+  drop_reservation();
+  if (line != nullptr) give_back_line(*line);
 }
 
 void release_other_lines() {
@@ -190,8 +221,10 @@ std::atomic<uint64_t>& reservation_word() {
 void reserve_pages(Account& account, uint32_t pages) {
   StockLine* line = thread_line();
   if (line != nullptr) line->reservation_ms.store(sys::coarse_ms(), kRelaxed);
-  give_back(g_segment, reservation_word().exchange(
-                           stock_word(account.ledger_index, pages), kRelaxed));
+  // release: pairs with drain_reservation().
+  give_back(g_segment,
+            reservation_word().exchange(stock_word(account.ledger_index, pages),
+                                        std::memory_order_release));
 }
 
 uint32_t take_reservation(Account& account, uint32_t pages) {
@@ -209,7 +242,8 @@ uint32_t take_reservation(Account& account, uint32_t pages) {
 
 void drop_reservation() {
   std::atomic<uint64_t>& word = reservation_word();
-  if (word.load(kRelaxed) != 0) give_back(g_segment, word.exchange(0, kRelaxed));
+  if (word.load(kRelaxed) != 0)
+    give_back(g_segment, word.exchange(0, kRelaxed));
 }
 
 }  // namespace umemcg

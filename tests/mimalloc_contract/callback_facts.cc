@@ -33,8 +33,7 @@ void* callback_blocks[64];
 
 FACT(Callback, MayFree,
      "blocks may be freed in the callback, their decommits arrive there, and "
-     "the "
-     "second try can use what they gave back",
+     "the second try can use what they gave back",
      "reclaim/: shrinkers free memory in the callback") {
   const Range range = StartWithOneRange();
   for (void*& block : callback_blocks) {
@@ -57,8 +56,7 @@ FACT(Callback, MayFree,
 
 FACT(Callback, MayCollect,
      "mi_theap_collect and mi_collect may be called in the callback; they do "
-     "not "
-     "run it again",
+     "not run it again",
      "reclaim/: collecting the thread's heaps is part of try_charge's slow "
      "half") {
   StartWithOneRange();
@@ -127,8 +125,8 @@ FACT(Callback, MaySleep,
 }
 
 FACT(Callback, ForcedCollectRunsItToo,
-     "any forced mi_collect or mi_theap_collect runs the callback with force = "
-     "true, without a failing malloc",
+     "any forced mi_collect or mi_theap_collect runs the callback with force "
+     "= true, without a failing malloc",
      "alloc/: the callback acts on an armed record only") {
   StartWithOneRange();
   Mark();
@@ -154,12 +152,11 @@ FACT(Callback, UnforcedNowAndThen,
 }
 
 FACT(Callback, OnAThreadsFirstMalloc,
-     "a thread's first malloc needs up to three pages (two of metadata, one of "
-     "blocks), and the callback runs for each one that is refused; then it "
-     "succeeds",
+     "a thread's first malloc needs up to three pages (two of metadata, one "
+     "of blocks), and the callback runs for each one that is refused; then "
+     "it succeeds",
      "alloc/: the record is armed anew for each; metadata is charged to root "
-     "and "
-     "not refused") {
+     "and not refused") {
   StartWithOneRange();
   OnForcedCallback([] { AcceptNextCommits(1); });
   RunThread([](void*) -> void* {
@@ -189,8 +186,9 @@ FACT(Callback, ThreadsFirstMallocMayFail,
 }
 
 FACT(Callback, OnFirstUseOfAHeap,
-     "the first malloc of a heap in a range runs the callback for each refused "
-     "page (metadata of the heap, its theap, blocks) and then succeeds",
+     "the first malloc of a heap in a range runs the callback for each "
+     "refused page (metadata of the heap, its theap, blocks) and then "
+     "succeeds",
      "alloc/: heaps are primed under an override that never refuses") {
   StartWithOneRange();
   static mi_heap_t* heap = mi_heap_new();

@@ -39,7 +39,8 @@ FACT(Commit, FirstStepIsSmall,
 }
 
 FACT(Commit, WithoutOnDemandWholePages,
-     "without page_commit_on_demand (its default) a 200 KB block commits 4 MiB",
+     "without page_commit_on_demand (its default) a 200 KB block commits 4 "
+     "MiB",
      "only the reason for setting the option") {
   mi_option_set(mi_option_arena_reserve, 0);
   mi_option_set(mi_option_purge_delay, 0);
@@ -54,12 +55,11 @@ FACT(Commit, WithoutOnDemandWholePages,
   }
 }
 
-FACT(
-    Commit, SingletonIsOneCommit,
-    "a block of more than 512 KiB up to 220 MiB is one commit of the block and "
-    "at most 4 MiB + 64 KiB",
-    "alloc/: the second try of a refused malloc takes its reservation in one "
-    "call of the hook") {
+FACT(Commit, SingletonIsOneCommit,
+     "a block of more than 512 KiB up to 220 MiB is one commit of the block "
+     "and at most 4 MiB + 64 KiB",
+     "alloc/: the second try of a refused malloc takes its reservation in "
+     "one call of the hook") {
   const Range range = StartWithOneRange();
   const size_t sizes[] = {600'000, kSingleton, 10 * kMiB, 100 * kMiB};
   for (const size_t size : sizes) {
@@ -89,13 +89,11 @@ const Event* GrowPage(size_t size) {
   return nullptr;
 }
 
-FACT(
-    Commit, LaterStepsAreMprotect,
-    "the later steps of a page are mprotect(PROT_READ | PROT_WRITE) calls that "
-    "bind to our mprotect, come from libmimalloc's text, start at a multiple "
-    "of "
-    "16 KiB and are whole multiples of it",
-    "shim/: the interposed mprotect is the other half of the commit hook") {
+FACT(Commit, LaterStepsAreMprotect,
+     "the later steps of a page are mprotect(PROT_READ | PROT_WRITE) calls "
+     "that bind to our mprotect, come from libmimalloc's text, start at a "
+     "multiple of 16 KiB and are whole multiples of it",
+     "shim/: the interposed mprotect is the other half of the commit hook") {
   const Range range = StartWithOneRange();
   const size_t sizes[] = {kSmall, kMedium, 70'000, kLarge};
   for (const size_t size : sizes) {
@@ -111,8 +109,7 @@ FACT(
 
 FACT(Commit, MprotectOfTheProgramIsTellable,
      "the program's own mprotect of a heap block does not come from "
-     "libmimalloc's "
-     "text",
+     "libmimalloc's text",
      "shim/: it passes through uncharged") {
   StartWithOneRange();
   void* const block = mi_malloc_aligned(kPageSize, kPageSize);
@@ -124,11 +121,10 @@ FACT(Commit, MprotectOfTheProgramIsTellable,
 }
 
 FACT(Commit, RefusedStepFallsBackToAFreshPage,
-     "when a later step is refused, mimalloc asks the hook for a fresh page at "
-     "once, and after the callback it repeats the step",
+     "when a later step is refused, mimalloc asks the hook for a fresh page "
+     "at once, and after the callback it repeats the step",
      "alloc/: a refused mprotect counts as a refused commit, and the "
-     "reservation "
-     "may be taken by either") {
+     "reservation may be taken by either") {
   StartWithOneRange();
   SetMimallocMprotect(&MprotectRefuse);
   Mark();
@@ -155,8 +151,8 @@ FACT(Commit, RefusedStepFallsBackToAFreshPage,
 }
 
 FACT(Commit, IsZeroMayBeLeftAlone,
-     "the hook need not write to is_zero: calloc of reused memory is zero all "
-     "the same",
+     "the hook need not write to is_zero: calloc of reused memory is zero "
+     "all the same",
      "alloc/: the hook never promises zero pages (cached pages are not)") {
   StartWithOneRange();
   for (int i = 0; i < 3; ++i) {

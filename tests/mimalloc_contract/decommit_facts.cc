@@ -25,8 +25,8 @@ void FreeOnOtherThread(void* block) {
 }
 
 FACT(Decommit, SingletonAtOnce,
-     "with purge_delay = 0 freeing a block of a page of its own (over 512 KiB) "
-     "calls the hook within mi_free: one decommit of what was committed",
+     "with purge_delay = 0 freeing a block of a page of its own (over 512 "
+     "KiB) calls the hook within mi_free: one decommit of what was committed",
      "alloc/: usage falls when the program frees") {
   StartWithOneRange();
   Mark();
@@ -42,11 +42,9 @@ FACT(Decommit, SingletonAtOnce,
 
 FACT(Decommit, CallingThreadIsTheFreeingOne,
      "a decommit comes on the thread that frees, also when another thread's "
-     "heap "
-     "owned the block",
+     "heap owned the block",
      "alloc/: the owner of a page is looked up in the page table, not taken "
-     "from "
-     "the thread") {
+     "from the thread") {
   StartWithOneRange();
   void* const block = mi_malloc(kSingleton);
   Mark();
@@ -93,12 +91,11 @@ FACT(Decommit, ForcedCollectReturnsRetiredPages,
          Count(RecentEvents(), EventKind::kDecommit));
 }
 
-FACT(
-    Decommit, WholeSlicesWithUncommittedPages,
-    "a decommit is the whole mimalloc page in whole 64 KiB slices (64 KiB, 512 "
-    "KiB, 4 MiB), also where only its first 16 KiB were ever committed",
-    "alloc/: a decommit covers pages in state reserved; they are skipped, not "
-    "uncharged") {
+FACT(Decommit, WholeSlicesWithUncommittedPages,
+     "a decommit is the whole mimalloc page in whole 64 KiB slices (64 KiB, "
+     "512 KiB, 4 MiB), also where only its first 16 KiB were ever committed",
+     "alloc/: a decommit covers pages in state reserved; they are skipped, "
+     "not uncharged") {
   StartWithOneRange();
   constexpr struct {
     size_t block;
@@ -133,8 +130,7 @@ FACT(Decommit, TrueMeansCommitAgain,
 
 FACT(Decommit, FalseMeansNoCommit,
      "after false as the answer to a decommit mimalloc reuses the memory "
-     "without "
-     "a commit",
+     "without a commit",
      "only the reason for always answering true") {
   StartWithOneRange();
   AnswerDecommits(false);
@@ -146,11 +142,10 @@ FACT(Decommit, FalseMeansNoCommit,
   }
 }
 
-FACT(
-    Decommit, RefusedCommitIsDecommitted,
-    "after a refused first step of a small, medium or large page a decommit of "
-    "that whole page follows, of which nothing was committed",
-    "alloc/: a decommit of reserved pages is no error, and is answered true") {
+FACT(Decommit, RefusedCommitIsDecommitted,
+     "after a refused first step of a small, medium or large page a decommit "
+     "of that whole page follows, of which nothing was committed",
+     "alloc/: a decommit of reserved pages is no error, and is answered true") {
   StartWithOneRange();
   RefuseAll();
   const size_t sizes[] = {4096, kMedium, kLarge};
@@ -171,8 +166,9 @@ FACT(
 }
 
 FACT(Decommit, HugePagesDoNotHoldItBack,
-     "with purge_delay = 0 single slices come back at once also where mimalloc "
-     "would purge by 2 MiB (allow_thp = 2 on a machine with THP always)",
+     "with purge_delay = 0 single slices come back at once also where "
+     "mimalloc would purge by 2 MiB (allow_thp = 2 on a machine with THP "
+     "always)",
      "alloc/: usage does not depend on the machine's THP setting") {
   SetOptions();
   mi_option_set(mi_option_allow_thp, 2);
@@ -188,8 +184,8 @@ FACT(Decommit, HugePagesDoNotHoldItBack,
 }
 
 FACT(Decommit, NothingElseIsGivenBack,
-     "mimalloc itself calls neither madvise nor mprotect(PROT_NONE) nor munmap "
-     "on memory of a range",
+     "mimalloc itself calls neither madvise nor mprotect(PROT_NONE) nor "
+     "munmap on memory of a range",
      "alloc/: the hook alone decides what stays resident (cached pages)") {
   const Range range = StartWithOneRange();
   const size_t sizes[] = {8, kSmall, kMedium, kLarge, kSingleton, 100 * kMiB};

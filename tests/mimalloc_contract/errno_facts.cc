@@ -106,11 +106,10 @@ void ExpectTold(const Failure& failure) {
          ToldError(), failure.told);
 }
 
-FACT(
-    Errno, HandlerIsToldOfRefusals,
-    "a malloc that finds no memory calls the handler of mi_register_error with "
-    "ENOMEM",
-    "shim/: the handler sets errno = ENOMEM") {
+FACT(Errno, HandlerIsToldOfRefusals,
+     "a malloc that finds no memory calls the handler of mi_register_error "
+     "with ENOMEM",
+     "shim/: the handler sets errno = ENOMEM") {
   StartRefusing();
   for (const Failure& failure : kRefused) {
     ExpectTold(failure);
@@ -121,20 +120,18 @@ FACT(Errno, HandlerIsToldOfSizes,
      "a size over PTRDIFF_MAX is told as EOVERFLOW, but for aligned calls as "
      "EINVAL like a wrong alignment",
      "shim/: the handler maps EOVERFLOW to ENOMEM; aligned calls with such "
-     "sizes "
-     "are checked before") {
+     "sizes are checked before") {
   StartWithOneRange();
   for (const Failure& failure : kTooLarge) {
     ExpectTold(failure);
   }
 }
 
-FACT(
-    Errno, HandlerIsNotToldOfOverflows,
-    "calloc, mallocn, reallocn, reallocarray and pvalloc overflows do not call "
-    "the handler",
-    "shim/: calloc, reallocarray and pvalloc have a check before the tail "
-    "jump") {
+FACT(Errno, HandlerIsNotToldOfOverflows,
+     "calloc, mallocn, reallocn, reallocarray and pvalloc overflows do not "
+     "call the handler",
+     "shim/: calloc, reallocarray and pvalloc have a check before the tail "
+     "jump") {
   StartWithOneRange();
   for (const Failure& failure : kUntold) {
     Mark();
@@ -146,9 +143,8 @@ FACT(
 }
 
 FACT(Errno, SetOnlyIfZeroWithoutHandler,
-     "without a handler mimalloc sets ENOMEM only where errno was 0; with one "
-     "it "
-     "sets nothing (but a failed mmap leaves ENOMEM)",
+     "without a handler mimalloc sets ENOMEM only where errno was 0; with "
+     "one it sets nothing (but a failed mmap leaves ENOMEM)",
      "shim/: errno = ENOMEM is set by the handler, always") {
   SetOptions();
   AddRange(256 * kMiB);
@@ -184,8 +180,8 @@ FACT(Errno, WhatTheHandlerSetsStays,
 }
 
 FACT(Errno, WhatTheHookSetsStays,
-     "errno set in the hook of a refused commit is what the caller sees, where "
-     "mmap is not asked",
+     "errno set in the hook of a refused commit is what the caller sees, "
+     "where mmap is not asked",
      "shim/: set there too, before the handler") {
   StartRefusing();
   SetMimallocMprotect(nullptr);
@@ -209,7 +205,8 @@ FACT(Errno, ReallocarrayGives75,
 }
 
 FACT(Errno, PosixMemalignReturnsIt,
-     "mi_posix_memalign returns ENOMEM or EINVAL and leaves the pointer alone",
+     "mi_posix_memalign returns ENOMEM or EINVAL and leaves the pointer "
+     "alone",
      "shim/: a tail jump is enough but for errno, which must be kept") {
   StartRefusing();
   int here = 0;

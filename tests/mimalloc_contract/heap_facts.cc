@@ -25,10 +25,9 @@ size_t CommittedSinceMark() {
 }
 
 FACT(Heap, SwitchingTheDefaultTheap,
-     "after mi_theap_set_default(mi_heap_theap(heap)) the thread's malloc and "
-     "aligned calls allocate in that heap, and mi_heap_of tells the heap of "
-     "each "
-     "block",
+     "after mi_theap_set_default(mi_heap_theap(heap)) the thread's malloc "
+     "and aligned calls allocate in that heap, and mi_heap_of tells the heap "
+     "of each block",
      "alloc/: switching a thread's group") {
   StartWithOneRange();
   mi_heap_t* const heap = mi_heap_new();
@@ -58,8 +57,8 @@ FACT(Heap, TheapIsTheSameEachTime,
 }
 
 FACT(Heap, PagesAreNotShared,
-     "two heaps never have blocks in one page: each block's first commit comes "
-     "while its own heap allocates",
+     "two heaps never have blocks in one page: each block's first commit "
+     "comes while its own heap allocates",
      "alloc/: a page has one owner") {
   StartWithOneRange();
   mi_heap_t* const first = mi_heap_new();
@@ -125,7 +124,8 @@ FACT(Heap, NewIsNullAtTheLimit,
 
 FACT(Heap, DummyTheapAtTheLimit,
      "at a limit mi_heap_theap may give a dummy theap: mi_theap_set_default "
-     "ignores it, malloc from it is NULL, and the heap's real one comes later",
+     "ignores it, malloc from it is NULL, and the heap's real one comes "
+     "later",
      "alloc/: mi_theap_get_default() is compared before a switch is recorded") {
   StartWithOneRange();
   constexpr int kHeaps = 100;
@@ -154,12 +154,11 @@ FACT(Heap, DummyTheapAtTheLimit,
   Note("%d theaps were made though all is refused", kHeaps);
 }
 
-FACT(
-    Heap, TheapDeleteReturnsWhatIsEmpty,
-    "mi_theap_delete gives back every emptied page of the (thread, heap) pair, "
-    "and the heap can be used again by the same thread",
-    "alloc/: the thread's theap cache is an LRU of 16 (a pair that freed all "
-    "keeps its retired pages otherwise)") {
+FACT(Heap, TheapDeleteReturnsWhatIsEmpty,
+     "mi_theap_delete gives back every emptied page of the (thread, heap) "
+     "pair, and the heap can be used again by the same thread",
+     "alloc/: the thread's theap cache is an LRU of 16 (a pair that freed "
+     "all keeps its retired pages otherwise)") {
   StartWithOneRange();
   mi_heap_t* const heap = mi_heap_new();
   mi_theap_t* const theap = mi_heap_theap(heap);
@@ -179,12 +178,11 @@ FACT(
   EXPECT(mi_heap_of(mi_heap_malloc(heap, 16)) == heap, "the heap is dead");
 }
 
-FACT(
-    Heap, TheapDeleteKeepsLiveBlocks,
-    "live blocks stay in their heap over mi_theap_delete, and freeing the last "
-    "one of a page gives the page back at once",
-    "alloc/: threads drop the theaps of a removed group at their next slow "
-    "path") {
+FACT(Heap, TheapDeleteKeepsLiveBlocks,
+     "live blocks stay in their heap over mi_theap_delete, and freeing the "
+     "last one of a page gives the page back at once",
+     "alloc/: threads drop the theaps of a removed group at their next slow "
+     "path") {
   StartWithOneRange();
   mi_heap_t* const heap = mi_heap_new();
   mi_theap_t* const theap = mi_heap_theap(heap);
@@ -201,9 +199,8 @@ FACT(
 }
 
 FACT(Heap, DeletedDefaultFallsBackToMain,
-     "after mi_theap_delete of the thread's default theap malloc still works, "
-     "in "
-     "the main heap",
+     "after mi_theap_delete of the thread's default theap malloc still "
+     "works, in the main heap",
      "alloc/: switch first, delete then; a slip must not crash") {
   StartWithOneRange();
   mi_theap_t* const theap = mi_heap_theap(mi_heap_new());
@@ -230,8 +227,8 @@ FACT(Heap, DeleteHandsPagesToMain,
 
 FACT(Heap, DeleteOfAnEmptyHeap,
      "mi_heap_delete of a heap without blocks and theaps gives its metadata "
-     "back: 300 heaps made and deleted one after the other commit no more than "
-     "10 do",
+     "back: 300 heaps made and deleted one after the other commit no more "
+     "than 10 do",
      "alloc/: the end of a zombie") {
   StartWithOneRange();
   size_t after_ten = 0;

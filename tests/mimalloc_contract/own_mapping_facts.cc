@@ -53,8 +53,8 @@ const Event* BlockMapping() {
 
 FACT(OwnMapping, ForLargeAndAligned,
      "a block of more than 220 MiB, or aligned to 128 KiB and more, is a "
-     "mapping "
-     "of mimalloc's own: mmap(PROT_NONE, private, anonymous) from its text",
+     "mapping of mimalloc's own: mmap(PROT_NONE, private, anonymous) from "
+     "its text",
      "shim/: it is charged in the interposed mmap") {
   const Range range = StartWithOneRange();
   for (const Block& block : kBlocks) {
@@ -86,11 +86,10 @@ FACT(OwnMapping, SmallAlignmentsStayInRanges,
   }
 }
 
-FACT(
-    OwnMapping, AlignmentEndsBelow256MiB,
-    "alignments of 256 MiB and more are impossible: NULL and ENOMEM without an "
-    "mmap",
-    "shim/: posix_memalign's documented bound") {
+FACT(OwnMapping, AlignmentEndsBelow256MiB,
+     "alignments of 256 MiB and more are impossible: NULL and ENOMEM without "
+     "an mmap",
+     "shim/: posix_memalign's documented bound") {
   StartWithOneRange();
   Mark();
   EXPECT(mi_malloc_aligned(100, 256 * kMiB) == nullptr, "a block");
@@ -100,8 +99,8 @@ FACT(
 
 FACT(OwnMapping, SizeIsBounded,
      "such a mapping is at most 1/8 + 4 MiB + 64 KiB larger than size + "
-     "alignment, and the kernel's answer to mimalloc's hint (a multiple of 256 "
-     "MiB) is used as it is",
+     "alignment, and the kernel's answer to mimalloc's hint (a multiple of "
+     "256 MiB) is used as it is",
      "shim/: what a large block is charged") {
   StartWithOneRange();
   for (const Block& block : kBlocks) {
@@ -118,10 +117,9 @@ FACT(OwnMapping, SizeIsBounded,
 }
 
 FACT(OwnMapping, TakesMemoryAlignedTo256MiB,
-     "when mmap answers with readable and writable memory at a multiple of 256 "
-     "MiB, and mprotect does nothing, there is one mmap, no munmap, and the "
-     "block "
-     "is usable as a whole",
+     "when mmap answers with readable and writable memory at a multiple of "
+     "256 MiB, and mprotect does nothing, there is one mmap, no munmap, and "
+     "the block is usable as a whole",
      "shim/: this is how the interposed mmap answers libmimalloc") {
   StartWithOneRange();
   SetMimallocMmap(&MmapAligned256MiB);
@@ -141,10 +139,10 @@ FACT(OwnMapping, TakesMemoryAlignedTo256MiB,
 }
 
 FACT(OwnMapping, TrimsOtherMemory,
-     "memory at another address than a multiple of 256 MiB is unmapped again, "
-     "256 MiB more are mapped, and both ends are unmapped",
-     "shim/: with 64 KiB alignment a block would need 256 MiB of charge for an "
-     "instant") {
+     "memory at another address than a multiple of 256 MiB is unmapped "
+     "again, 256 MiB more are mapped, and both ends are unmapped",
+     "shim/: with 64 KiB alignment a block would need 256 MiB of charge for "
+     "an instant") {
   StartWithOneRange();
   SetMimallocMmap(&MmapAligned64KiB);
   SetMimallocMprotect(&MprotectNothing);
@@ -164,8 +162,8 @@ FACT(OwnMapping, TrimsOtherMemory,
 }
 
 FACT(OwnMapping, CommitsByMprotect,
-     "inside such a mapping mimalloc makes two parts accessible with mprotect: "
-     "the first one to three pages, and the block itself",
+     "inside such a mapping mimalloc makes two parts accessible with "
+     "mprotect: the first one to three pages, and the block itself",
      "shim/: an alternative to charging the whole mapping") {
   StartWithOneRange();
   for (const Block& block : kBlocks) {
@@ -186,13 +184,11 @@ FACT(OwnMapping, CommitsByMprotect,
   }
 }
 
-FACT(
-    OwnMapping, UnmappedWhole,
-    "free unmaps such a mapping with one munmap of all of it, from "
-    "libmimalloc's "
-    "text, on the thread that frees; at once from 512 KiB, smaller ones by the "
-    "next forced collect",
-    "shim/: the interposed munmap uncharges") {
+FACT(OwnMapping, UnmappedWhole,
+     "free unmaps such a mapping with one munmap of all of it, from "
+     "libmimalloc's text, on the thread that frees; at once from 512 KiB, "
+     "smaller ones by the next forced collect",
+     "shim/: the interposed munmap uncharges") {
   StartWithOneRange();
   for (const Block& block : kBlocks) {
     Mark();
@@ -216,8 +212,7 @@ FACT(
 
 FACT(OwnMapping, NeedsReadWriteOnDemand,
      "with page_commit_on_demand a page that mimalloc maps itself crashes it "
-     "when "
-     "the mapping stays PROT_NONE",
+     "when the mapping stays PROT_NONE",
      "only the reason for the readable and writable answer of mmap") {
   const int status = RunForked([] {
     SetOptions();  // and no range
@@ -231,9 +226,8 @@ FACT(OwnMapping, NeedsReadWriteOnDemand,
 
 FACT(OwnMapping, DisallowOsAllocStopsThem,
      "with disallow_os_alloc = 1 such blocks fail without an mmap, a refused "
-     "hook "
-     "is asked once per range and try, and page-map steps are mapped all the "
-     "same",
+     "hook is asked once per range and try, and page-map steps are mapped "
+     "all the same",
      "shim/: an option for programs that must not leave the ranges") {
   SetOptions();
   mi_option_set(mi_option_disallow_os_alloc, 1);
@@ -255,8 +249,7 @@ FACT(OwnMapping, DisallowOsAllocStopsThem,
 
 FACT(OwnMapping, ReallocIsMallocAndCopy,
      "growing a block of 230 MiB to 460 MiB maps the second before it unmaps "
-     "the "
-     "first, and keeps the contents",
+     "the first, and keeps the contents",
      "docs: such a realloc needs room for both") {
   StartWithOneRange();
   char* block = static_cast<char*>(mi_malloc(230 * kMiB));

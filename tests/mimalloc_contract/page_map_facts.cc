@@ -18,8 +18,9 @@ bool IsPageMapStep(const Event& event) {
 }
 
 FACT(PageMap, GrowsBySteps,
-     "the page map grows by mappings of exactly 64 KiB, readable and writable, "
-     "one for each 512 MiB of addresses with blocks; they are never unmapped",
+     "the page map grows by mappings of exactly 64 KiB, readable and "
+     "writable, one for each 512 MiB of addresses with blocks; they are "
+     "never unmapped",
      "shim/: not charged to a group") {
   StartWithOneRange();
   AddRange(4 * kGiB);
@@ -38,8 +39,7 @@ FACT(PageMap, GrowsBySteps,
 
 FACT(PageMap, BlocksLookDifferent,
      "a mapping for blocks is 128 KiB or more and PROT_NONE, also when the "
-     "ranges "
-     "are full and small pages are mapped one by one",
+     "ranges are full and small pages are mapped one by one",
      "shim/: 64 KiB, readable and writable = page map, uncharged and never "
      "refused") {
   SetOptions();
@@ -60,9 +60,8 @@ FACT(PageMap, BlocksLookDifferent,
 }
 
 FACT(PageMap, RefusedStepFailsTheMalloc,
-     "when the page map cannot grow, malloc fails although the hook accepted, "
-     "and "
-     "what was committed is given back",
+     "when the page map cannot grow, malloc fails although the hook "
+     "accepted, and what was committed is given back",
      "shim/: an mmap of 64 KiB, readable and writable, is never refused") {
   SetOptions();
   RecordCallbacks();

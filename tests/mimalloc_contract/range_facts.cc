@@ -40,12 +40,11 @@ FACT(Range, RefusedRegistrationIsAnError,
   EXPECT(!AddRange(256 * kMiB).registered, "registered");
 }
 
-FACT(
-    Range, MetadataIsSmall,
-    "registering commits at most 640 KiB for 256 MiB, 768 KiB for 1 GiB, 2 MiB "
-    "for 8 GiB (measured: 576, 704, 1,600 KiB)",
-    "alloc/: the growth of ranges from 256 MiB, and the start-up cost of a "
-    "process") {
+FACT(Range, MetadataIsSmall,
+     "registering commits at most 640 KiB for 256 MiB, 768 KiB for 1 GiB, 2 "
+     "MiB for 8 GiB (measured: 576, 704, 1,600 KiB)",
+     "alloc/: the growth of ranges from 256 MiB, and the start-up cost of a "
+     "process") {
   SetOptions();
   constexpr struct {
     size_t range;
@@ -86,12 +85,11 @@ FACT(Range, PageTablePer256MiB,
   EXPECT(tables == 4, "%zu tables in 1 GiB", tables);
 }
 
-FACT(
-    Range, NullIsZeroMeansMetadata,
-    "a commit of blocks always gives is_zero, one of metadata of a range never "
-    "does",
-    "alloc/: it is how the hook tells metadata, which goes to root unrefused, "
-    "from memory of the group") {
+FACT(Range, NullIsZeroMeansMetadata,
+     "a commit of blocks always gives is_zero, one of metadata of a range "
+     "never does",
+     "alloc/: it is how the hook tells metadata, which goes to root "
+     "unrefused, from memory of the group") {
   const Range range = StartWithOneRange();
   const size_t sizes[] = {8, kSmall, kMedium, kLarge, kSingleton, 100 * kMiB};
   for (const size_t size : sizes) {
@@ -149,11 +147,10 @@ FACT(Range, SmallestIs32MiB,
   EXPECT(!AddRange(16 * kMiB).registered, "16 MiB taken");
 }
 
-FACT(
-    Range, AtMost160,
-    "mimalloc takes at least 128 ranges (measured: 160) and says false for the "
-    "next one",
-    "alloc/: groups share ranges, ranges grow geometrically") {
+FACT(Range, AtMost160,
+     "mimalloc takes at least 128 ranges (measured: 160) and says false for "
+     "the next one",
+     "alloc/: groups share ranges, ranges grow geometrically") {
   SetOptions();
   size_t count = 0;
   while (count < 1000 && AddRange(32 * kMiB).registered) {
@@ -166,9 +163,8 @@ FACT(
 }
 
 FACT(Range, LargestBlockIs220MiB,
-     "a block of 220 MiB fits in an empty range of 256 MiB, one of 221 MiB in "
-     "no "
-     "range of whatever size",
+     "a block of 220 MiB fits in an empty range of 256 MiB, one of 221 MiB "
+     "in no range of whatever size",
      "alloc/ and shim/: larger blocks come through mmap and are charged "
      "there") {
   SetOptions();
@@ -186,12 +182,11 @@ FACT(Range, LargestBlockIs220MiB,
   }
 }
 
-FACT(
-    Range, BlocksDoNotCross256MiB,
-    "no block crosses a multiple of 256 MiB, and one of more than 32 MiB "
-    "begins at a multiple of 32 MiB",
-    "alloc/: how much untouched space is left counts per 256 MiB, in pieces of "
-    "32 MiB") {
+FACT(Range, BlocksDoNotCross256MiB,
+     "no block crosses a multiple of 256 MiB, and one of more than 32 MiB "
+     "begins at a multiple of 32 MiB",
+     "alloc/: how much untouched space is left counts per 256 MiB, in pieces "
+     "of 32 MiB") {
   SetOptions();
   const Range range = AddRange(1 * kGiB);
   const size_t sizes[] = {20 * kMiB, 40 * kMiB, 100 * kMiB, 60 * kMiB};

@@ -85,12 +85,11 @@ FACT(Refusal, MeansNull,
   }
 }
 
-FACT(
-    Refusal, CallsBackOnce,
-    "every failing call runs the deferred-free callback with force = true at "
-    "least once (measured: exactly once)",
-    "stock/ and reclaim/: the callback is where a charge may wait, reclaim and "
-    "count its failure") {
+FACT(Refusal, CallsBackOnce,
+     "every failing call runs the deferred-free callback with force = true "
+     "at least once (measured: exactly once)",
+     "stock/ and reclaim/: the callback is where a charge may wait, reclaim "
+     "and count its failure") {
   Start();
   for (const Path& path : kPaths) {
     Mark();
@@ -104,12 +103,11 @@ FACT(
   }
 }
 
-FACT(
-    Refusal, SecondTryFollowsTheCallback,
-    "what the callback makes possible, the same call gets: memory is asked for "
-    "again after it",
-    "reclaim/: a reservation made in the callback reaches the call that needs "
-    "it") {
+FACT(Refusal, SecondTryFollowsTheCallback,
+     "what the callback makes possible, the same call gets: memory is asked "
+     "for again after it",
+     "reclaim/: a reservation made in the callback reaches the call that "
+     "needs it") {
   Start();
   OnForcedCallback(&AcceptAll);
   for (const Path& path : kPaths) {
@@ -119,11 +117,10 @@ FACT(
   }
 }
 
-FACT(
-    Refusal, CallbackComesBetween,
-    "hook and mmap are asked before the callback and after it, never after the "
-    "error handler, which is last",
-    "alloc/: the record is armed by the hook, consumed in the callback") {
+FACT(Refusal, CallbackComesBetween,
+     "hook and mmap are asked before the callback and after it, never after "
+     "the error handler, which is last",
+     "alloc/: the record is armed by the hook, consumed in the callback") {
   Start();
   for (const Path& path : kPaths) {
     Mark();
@@ -145,9 +142,9 @@ FACT(
 }
 
 FACT(Refusal, HookIsAskedAFewTimes,
-     "with one range a failing malloc asks hook and mprotect at most 12 times "
-     "(measured: small 6 commits, others 4; as many mprotects when the page "
-     "could grow)",
+     "with one range a failing malloc asks hook and mprotect at most 12 "
+     "times (measured: small 6 commits, others 4; as many mprotects when the "
+     "page could grow)",
      "alloc/: while a record is armed the hook refuses at once, so these are "
      "cheap") {
   Start();
@@ -161,8 +158,9 @@ FACT(Refusal, HookIsAskedAFewTimes,
 }
 
 FACT(Refusal, HookIsAskedPerRange,
-     "with 160 ranges a failing malloc of 1 MB asks the hook at most 4 times a "
-     "range (640), one of a page on demand no more often than with one range",
+     "with 160 ranges a failing malloc of 1 MB asks the hook at most 4 times "
+     "a range (640), one of a page on demand no more often than with one "
+     "range",
      "alloc/: a refusal under an armed record must cost nanoseconds") {
   StartWithOneRange();
   while (AddRange(32 * kMiB).registered) {
@@ -179,12 +177,11 @@ FACT(Refusal, HookIsAskedPerRange,
          Count(RecentEvents(), EventKind::kCommit));
 }
 
-FACT(
-    Refusal, SingletonsFallBackToMmap,
-    "after a refusal a block of more than 512 KiB is asked of mmap, though a "
-    "range could serve it; smaller ones are not",
-    "shim/: an mmap from libmimalloc's text while a record is armed is refused "
-    "too") {
+FACT(Refusal, SingletonsFallBackToMmap,
+     "after a refusal a block of more than 512 KiB is asked of mmap, though "
+     "a range could serve it; smaller ones are not",
+     "shim/: an mmap from libmimalloc's text while a record is armed is "
+     "refused too") {
   StartWithOneRange();
   AcceptCommits(false);
   SetMimallocMmap(&MmapRefuseBlocks);

@@ -25,8 +25,8 @@ bool FirstBlockIsInRange(void (*set_options)()) {
 
 FACT(Start, VersionIsKnown,
      "the library is mimalloc 3.6.0 or newer and says so with mi_version()",
-     "set-up: older versions lack mi_theap_delete; a newer one is named in one "
-     "line") {
+     "set-up: older versions lack mi_theap_delete; a newer one is named in "
+     "one line") {
   const int version = mi_version();
   EXPECT(version >= kTestedVersion, "mi_version() is %d", version);
   if (version > kTestedVersion) {
@@ -51,9 +51,9 @@ FACT(Start, ConstructorMapsOnlyThePageMap,
 }
 
 FACT(Start, NoArenaOfItsOwn,
-     "with arena_reserve = 0 set before the first allocation mimalloc reserves "
-     "no arena: the first block lies in our range and the only mapping is one "
-     "64 KiB step of the page map",
+     "with arena_reserve = 0 set before the first allocation mimalloc "
+     "reserves no arena: the first block lies in our range and the only "
+     "mapping is one 64 KiB step of the page map",
      "shim/ initialises in the first malloc; memory outside the hook would "
      "void every limit") {
   SetOptions();
@@ -81,8 +81,8 @@ FACT(Start, DefaultTakesAnArena,
 
 FACT(Start, FirstAllocationWithoutRangeNeedsMmap,
      "a first allocation without a range goes to mmap",
-     "shim/: register the first range before the first mi_ allocation, and let "
-     "the interposed mmap serve or refuse what comes before") {
+     "shim/: register the first range before the first mi_ allocation, and "
+     "let the interposed mmap serve or refuse what comes before") {
   SetOptions();
   SetMimallocMmap(&MmapAligned256MiB);
   SetMimallocMprotect(&MprotectNothing);
@@ -144,11 +144,10 @@ FACT(Start, SettingOverridesTheEnvironment,
          "a process with these variables does not do as it was told");
 }
 
-FACT(
-    Start, AsUmemcgSays,
-    "with umemcg's options a small block takes 16 KiB of our range and a freed "
-    "one is given back at once",
-    "helper of Start.SettingOverridesTheEnvironment") {
+FACT(Start, AsUmemcgSays,
+     "with umemcg's options a small block takes 16 KiB of our range and a "
+     "freed one is given back at once",
+     "helper of Start.SettingOverridesTheEnvironment") {
   const bool in_range = FirstBlockIsInRange([] {
     SetOptions();
     mi_option_set(mi_option_disallow_arena_alloc, 0);

@@ -41,8 +41,7 @@ FACT(Thread, ExitReturnsEmptyPages,
      "at its exit a thread gives back its empty pages, by decommits on the "
      "exiting thread, and the callback does not run",
      "alloc/: decommits arrive after the program's C++ thread_local "
-     "destructors, "
-     "the stock of the thread must still be usable") {
+     "destructors, the stock of the thread must still be usable") {
   StartWithOneRange();
   Mark();
   const pid_t tid = RunThread([] {
@@ -61,12 +60,11 @@ FACT(Thread, ExitReturnsEmptyPages,
   }
 }
 
-FACT(
-    Thread, ExitLeavesLivePages,
-    "pages with live blocks stay committed over the exit of their thread; they "
-    "come back on the thread that frees the last block, at the latest in its "
-    "next forced collect",
-    "alloc/: the pages stay charged to their owner in the page table") {
+FACT(Thread, ExitLeavesLivePages,
+     "pages with live blocks stay committed over the exit of their thread; "
+     "they come back on the thread that frees the last block, at the latest "
+     "in its next forced collect",
+     "alloc/: the pages stay charged to their owner in the page table") {
   StartWithOneRange();
   Mark();
   RunThread([] {
@@ -92,8 +90,8 @@ FACT(
 }
 
 FACT(Thread, AbandonedPagesStayInTheirHeap,
-     "pages which an exited thread left in a heap are used again by that heap "
-     "only",
+     "pages which an exited thread left in a heap are used again by that "
+     "heap only",
      "alloc/: live pages never move to another group") {
   StartWithOneRange();
   heap = mi_heap_new();
@@ -114,8 +112,8 @@ FACT(Thread, AbandonedPagesStayInTheirHeap,
 }
 
 FACT(Thread, FreeingDoesNotAdopt,
-     "a thread that frees a block of an exited thread's heap does not take the "
-     "page into another heap",
+     "a thread that frees a block of an exited thread's heap does not take "
+     "the page into another heap",
      "alloc/: as before, on the freeing side") {
   StartWithOneRange();
   heap = mi_heap_new();
@@ -132,8 +130,8 @@ FACT(Thread, FreeingDoesNotAdopt,
 }
 
 FACT(Thread, MetadataIsUsedAgain,
-     "1,000 threads one after the other commit one page each for their blocks; "
-     "the metadata of the first serves the others",
+     "1,000 threads one after the other commit one page each for their "
+     "blocks; the metadata of the first serves the others",
      "alloc/: metadata of threads goes to root and does not grow") {
   StartWithOneRange();
   RunThread([] { mi_free(mi_malloc(24)); });
@@ -151,13 +149,12 @@ pthread_key_t late_key;
 mi_theap_t* theap_in_destructor = nullptr;
 mi_theap_t* theap_of_thread = nullptr;
 
-FACT(
-    Thread, DestructorRunsBeforeTheProgrammes,
-    "mimalloc's thread destructor runs before those of keys which the program "
-    "makes: there the default theap is no longer the group's, and malloc still "
-    "works",
-    "shim/: our key destructor falls back to the process's group and exact "
-    "charges") {
+FACT(Thread, DestructorRunsBeforeTheProgrammes,
+     "mimalloc's thread destructor runs before those of keys which the "
+     "program makes: there the default theap is no longer the group's, and "
+     "malloc still works",
+     "shim/: our key destructor falls back to the process's group and exact "
+     "charges") {
   StartWithOneRange();
   heap = mi_heap_new();
   pthread_key_create(&late_key, [](void*) {
@@ -177,11 +174,10 @@ FACT(
   EXPECT(theap_in_destructor != theap_of_thread, "the theap is still there");
 }
 
-FACT(
-    Thread, ExitReturnsPagesOfAllHeaps,
-    "at its exit a thread gives back the empty pages of all heaps it has used, "
-    "not only those of the default one",
-    "alloc/: a thread need not delete its cached theaps before it exits") {
+FACT(Thread, ExitReturnsPagesOfAllHeaps,
+     "at its exit a thread gives back the empty pages of all heaps it has "
+     "used, not only those of the default one",
+     "alloc/: a thread need not delete its cached theaps before it exits") {
   StartWithOneRange();
   heap = mi_heap_new();
   mi_free(mi_heap_malloc(heap, 16));  // primed
@@ -198,8 +194,8 @@ std::atomic<bool> other_done{false};
 std::atomic<bool> other_was_blocked{false};
 
 FACT(Thread, FirstUseOfAHeapHoldsItsLock,
-     "on the first use of a heap in a range the hook runs under a lock of that "
-     "heap: another thread's first use waits",
+     "on the first use of a heap in a range the hook runs under a lock of "
+     "that heap: another thread's first use waits",
      "only the reason for priming a heap before others see it") {
   StartWithOneRange();
   heap = mi_heap_new();

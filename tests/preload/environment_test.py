@@ -28,22 +28,22 @@ BAD_VALUES = [
     ("UMEMCG_REPORT", ["/nonexistent/folder/file"], r"file|stderr"),
 ]
 
-# What would void the limit if it reached mimalloc. Sizes are in KiB.
+# What would void the limit if it reached mimalloc.
 MIMALLOC_VARIABLES = {
-    "MIMALLOC_ARENA_RESERVE": ["1048576", "4194304"],
+    "MIMALLOC_ARENA_RESERVE": ["1GiB", "4GiB"],
     "MIMALLOC_PURGE_DELAY": ["-1", "100000"],
     "MIMALLOC_PAGE_COMMIT_ON_DEMAND": ["0"],
     "MIMALLOC_ARENA_EAGER_COMMIT": ["1"],
     "MIMALLOC_EAGER_COMMIT": ["1"],
     "MIMALLOC_PURGE_DECOMMITS": ["0"],
     "MIMALLOC_ALLOW_LARGE_OS_PAGES": ["1"],
-    "MIMALLOC_RESERVE_OS_MEMORY": ["1048576"],
+    "MIMALLOC_RESERVE_OS_MEMORY": ["1GiB"],
     "MIMALLOC_RESERVE_HUGE_OS_PAGES": ["1"],
     "MIMALLOC_DISALLOW_ARENA_ALLOC": ["1"],
     "MIMALLOC_LIMIT_OS_ALLOC": ["1"],
-    "MIMALLOC_ARENA_MAX_OBJECT_SIZE": ["64"],
+    "MIMALLOC_ARENA_MAX_OBJECT_SIZE": ["64KiB"],
     "MIMALLOC_ALLOW_THP": ["1"],
-    "MIMALLOC_ARENA_PURGE_MIN_SIZE": ["1048576"],
+    "MIMALLOC_ARENA_PURGE_MIN_SIZE": ["1GiB"],
     "MIMALLOC_PAGEMAP_COMMIT": ["1"],
     "MIMALLOC_MAX_VABITS": ["30"],
     "MIMALLOC_DESTROY_ON_EXIT": ["1"],

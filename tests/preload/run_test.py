@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from harness import (EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, HOG_LIMIT, MIB, Skip,
-                     check, clean_environment, main, plain)
+                     check, check_hog_stopped, clean_environment, main, plain)
 
 DOMAIN_DIR = f"/dev/shm/umemcg-{os.getuid()}"
 
@@ -137,6 +137,31 @@ def options_of_the_command_are_its_own(umemcg):
     check(outcome.stdout == b"--max 12Q -- -n\n", "arguments changed", outcome)
 
 
+def command_needs_no_dashes(umemcg):
+    """Options end at the command; --report never takes the word after it."""
+    for options in ([], ["--max", "64M"], ["--max=64M", "--report"],
+                    ["--report"], ["--report", "--json"]):
+        outcome = plain([umemcg.program, "run", *options, "echo", "--report",
+                         "--help", "-x"])
+        check(outcome.status == 0 and
+              outcome.stdout == b"--report --help -x\n",
+              f"{options}: arguments changed", outcome)
+
+
+def options_beat_variables(umemcg):
+    """UMEMCG_MAX of the caller does not undo --max."""
+    outcome = umemcg.run(umemcg.hog(), max="64M",
+                         env=clean_environment(UMEMCG_MAX="1G"))
+    check_hog_stopped(outcome)
+
+
+def run_inside_a_run(umemcg):
+    inner = umemcg.run_command(["echo", "hi"], ["--max", "32M"])
+    outcome = umemcg.run(inner, max="64M")
+    check(outcome.status == 0 and outcome.stdout == b"hi\n",
+          "a run inside a run", outcome)
+
+
 def stdin_passes_through(umemcg):
     data = b"one\0two\n" * 9999
     done = subprocess.run(umemcg.run_command(["cat"]), input=data, timeout=30,
@@ -254,7 +279,8 @@ if __name__ == "__main__":
     main([exit_status_passes_through, death_by_signal_is_128_and_more,
           signals_reach_the_child, command_not_found, command_not_executable,
           static_program_is_said, setuid_program_is_said, bad_usage_is_told,
-          options_of_the_command_are_its_own, stdin_passes_through,
+          options_of_the_command_are_its_own, command_needs_no_dashes,
+          options_beat_variables, run_inside_a_run, stdin_passes_through,
           no_descriptor_leaks, signal_mask_is_kept, report_is_json,
           report_without_limit_says_max, json_to_stderr, table_has_its_columns,
           group_option_names_the_group, domain_is_removed,

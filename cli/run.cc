@@ -1,0 +1,166 @@
+#include "cli/run.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "accounting/mem_cgroup.h"
+#include "accounting/report.h"
+#include "accounting/size.h"
+#include "cli/json_report.h"
+#include "cli/launch.h"
+#include "cli/library.h"
+#include "cli/program.h"
+#include "cli/run_domain.h"
+
+namespace umemcg {
+namespace {
+
+namespace fs = std::filesystem;
+
+int fail(const std::string& what) {
+  std::cerr << "umemcg: " << what << '\n';
+  return kUmemcgFailed;
+}
+
+void add_size(CLI::App* command, const std::string& name,
+              std::optional<int64_t>& pages, const std::string& help) {
+  command
+      ->add_option_function<std::string>(
+          name,
+          [&pages, name](const std::string& text) {
+            int64_t value;
+            if (parse_size(text.c_str(), &value) != 0) {
+              throw CLI::ValidationError(
+                  name, "'" + text +
+                            "' is not a size: bytes with an optional suffix "
+                            "K M G T, such as 512M, or max");
+            }
+            pages = value;
+          },
+          help)
+      ->type_name("SIZE");
+}
+
+std::string group_name(const RunOptions& options) {
+  if (!options.group.empty()) return options.group;
+  return "/" + fs::path(options.command[0]).filename().string() + "." +
+         std::to_string(::getpid());
+}
+
+// Makes the group with its limits; empty, or what went wrong.
+std::string make_group(const RunOptions& options, const std::string& path) {
+  if (path.find_first_not_of('/') == std::string::npos) {
+    return "the group " + path + " is the root, which has no limits; name one "
+           "below it, such as /a";
+  }
+  uint32_t index;
+  int error = create_group(g_segment, path.c_str(), &index);
+  if (error != 0) {
+    return "the group " + path + " cannot be made (" +
+           strerrordesc_np(error) + ")";
+  }
+  Group& group = *g_segment.group(index);
+  if (options.max) {
+    group.memory.store_max(*options.max);
+    group.memory.set_reserve(default_reserve(*options.max));
+  }
+  if (options.reserve) group.memory.set_reserve(*options.reserve);
+  if (options.high) group.high.store(*options.high);
+  if (options.low) group.memory.set_low(*options.low);
+  if (options.min) group.memory.set_min(*options.min);
+  return "";
+}
+
+void write_text(const TextBuffer& text, void* fd) {
+  if (::write(*static_cast<int*>(fd), text.c_str(), text.length()) < 0) return;
+}
+
+int report(const RunOptions& options, int status) {
+  if (options.report.empty() && !options.json) return status;
+  int fd = 2;
+  if (!options.report.empty() && options.report != "-") {
+    fd = ::open(options.report.c_str(),
+                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+      return fail("the report cannot be written to " + options.report +
+                  ": " + std::strerror(errno));
+    }
+  }
+  if (options.json) {
+    const std::string text = json_report(g_segment, status) + "\n";
+    if (::write(fd, text.data(), text.size()) < 0) {
+      fail(std::string("the report cannot be written: ") +
+           std::strerror(errno));
+    }
+  } else {
+    write_report(g_segment, write_text, &fd);
+  }
+  if (fd != 2) ::close(fd);
+  return status;
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, RunOptions& options) {
+  CLI::App* run = app.add_subcommand(
+      "run", "Run a command and all its children under one limit");
+  add_size(run, "--max", options.max, "hard limit; beyond it malloc fails");
+  add_size(run, "--high", options.high, "above it memory is reclaimed early");
+  add_size(run, "--low", options.low, "best-effort protection from reclaim");
+  add_size(run, "--min", options.min, "hard protection from reclaim");
+  add_size(run, "--reserve", options.reserve,
+           "over max, for small requests after a refusal (default 1 % of "
+           "max, 64K to 256K)");
+  run->add_option("--group", options.group, "group to run in, such as /a/b")
+      ->type_name("PATH");
+  run->add_option("--domain", options.domain,
+                  "join (or make) this domain instead of a private one")
+      ->type_name("NAME");
+  // A flag that may have a value: it never takes the word after it.
+  run->add_flag("--report{-}", options.report,
+                "print a report at the end, on stderr or into FILE")
+      ->type_name("[=FILE]");
+  run->add_flag("--json", options.json, "the report as JSON");
+  run->add_option("command", options.command, "command and its arguments")
+      ->required()
+      ->type_name("CMD ARGS...");
+  run->positionals_at_end();
+  run->prefix_command(false);
+}
+
+int run_command(const RunOptions& options) {
+  Program program;
+  if (int status = find_program(options.command[0], &program); status != 0) {
+    return status;
+  }
+  RunDomain domain;
+  std::string error = domain.open(options.domain);
+  if (!error.empty()) return fail(error);
+  const std::string group = group_name(options);
+  error = make_group(options, group);
+  if (!error.empty()) return fail(error);
+  PreloadPath library;
+  error = library.find(domain.path());
+  if (!error.empty()) return fail(error);
+  // Each process applies these as it starts: they must not undo the options.
+  if (options.max) ::unsetenv("UMEMCG_MAX");
+  if (options.high) ::unsetenv("UMEMCG_HIGH");
+  if (options.low) ::unsetenv("UMEMCG_LOW");
+  if (options.min) ::unsetenv("UMEMCG_MIN");
+  if (options.reserve) ::unsetenv("UMEMCG_RESERVE");
+  Launch launch;
+  launch.program = program.path;
+  launch.arguments = options.command;
+  launch.environment = {{"UMEMCG_DOMAIN", domain.path()},
+                        {"UMEMCG_GROUP", group},
+                        {"LD_PRELOAD", library.preload()}};
+  int status = launch_and_wait(launch);
+  domain.settle();
+  return report(options, status);
+}
+
+}  // namespace umemcg

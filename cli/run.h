@@ -1,0 +1,29 @@
+// `umemcg run`: a program and all its children under one limit.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace umemcg {
+
+struct RunOptions {
+  std::optional<int64_t> max, high, low, min, reserve;  // pages
+  std::string group;
+  std::string domain;
+  std::string report;  // a file, "-" for stderr; empty: none
+  bool json = false;
+  std::vector<std::string> command;
+};
+
+// The exit status when umemcg itself, not the command, has failed.
+inline constexpr int kUmemcgFailed = 125;
+
+void add_run_command(CLI::App& app, RunOptions& options);
+
+// The exit status of the command: its own, 128 + N if signal N ended it, 127
+// if it was not found, 126 if it cannot be executed, 125 if umemcg failed.
+int run_command(const RunOptions& options);
+
+}  // namespace umemcg

@@ -1,0 +1,180 @@
+// Prints where everything lies in a segment: tests/guard/layout.py compares
+// it with the golden.
+//
+// PRINT_FIELDS takes a struct apart, so that it does not compile when a field
+// is added and not named here. PageCounter's are private: an explicit
+// instantiation may name them.
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "accounting/layout.h"
+#include "accounting/segment.h"
+#include "stock/stock.h"
+
+namespace umemcg {
+namespace {
+
+struct Row {
+  std::string name;
+  size_t offset;
+  size_t size;
+};
+
+template <typename Object, typename Field>
+size_t offset_in(const Object& object, const Field& field) {
+  return static_cast<size_t>(reinterpret_cast<const char*>(&field) -
+                             reinterpret_cast<const char*>(&object));
+}
+
+template <typename Object>
+void print_rows(const char* type, std::vector<Row> rows) {
+  std::printf("%s: %zu bytes, aligned to %zu\n", type, sizeof(Object),
+              alignof(Object));
+  std::ranges::sort(rows, {}, &Row::offset);
+  for (const Row& row : rows) {
+    std::printf("  %4zu %4zu %s\n", row.offset, row.size, row.name.c_str());
+  }
+}
+
+// The words of what a macro was given: "a, b" is {"a", "b"}.
+std::vector<std::string> split(std::string names) {
+  std::ranges::replace(names, ',', ' ');
+  std::istringstream words(names);
+  std::vector<std::string> result;
+  for (std::string word; words >> word;) result.push_back(word);
+  return result;
+}
+
+template <typename Object, typename... Fields>
+void print_fields(const char* type, const char* names, const Object& object,
+                  const Fields&... fields) {
+  std::vector<Row> rows;
+  const std::vector<std::string> words = split(names);
+  (rows.push_back(
+       {words[rows.size()], offset_in(object, fields), sizeof(fields)}),
+   ...);
+  print_rows<Object>(type, rows);
+}
+
+#define PRINT_FIELDS(type, ...)                             \
+  do {                                                      \
+    static type object;                                     \
+    auto& [__VA_ARGS__] = object;                           \
+    print_fields(#type, #__VA_ARGS__, object, __VA_ARGS__); \
+  } while (false)
+
+template <typename Enum, typename... Values>
+void print_values(const char* type, const char* names, Values... values) {
+  const std::vector<std::string> words = split(names);
+  size_t next = 0;
+  std::printf("%s: %zu bytes\n", type, sizeof(Enum));
+  (std::printf("  %4d %s\n", static_cast<int>(values), words[next++].c_str()),
+   ...);
+}
+
+#define PRINT_VALUES(type, ...)                           \
+  do {                                                    \
+    using enum type;                                      \
+    print_values<type>(#type, #__VA_ARGS__, __VA_ARGS__); \
+  } while (false)
+
+#define PRINT_CONSTANT(name) \
+  std::printf("%s 0x%" PRIx64 "\n", #name, static_cast<uint64_t>(name))
+
+// The fields that explicit instantiations of Exposed have named.
+std::vector<Row>& counter_rows() {
+  static std::vector<Row> rows;
+  return rows;
+}
+
+template <typename Field>
+bool add_counter_row(const char* name, Field PageCounter::*field) {
+  static PageCounter counter;
+  counter_rows().push_back(
+      {name, offset_in(counter, counter.*field), sizeof(Field)});
+  return true;
+}
+
+template <typename Name, auto kField>
+struct Exposed {
+  static inline const bool kAdded = add_counter_row(Name::kText, kField);
+};
+
+#define EXPOSE(field)                            \
+  struct Name_##field {                          \
+    static constexpr const char* kText = #field; \
+  };                                             \
+  template struct Exposed<Name_##field, &PageCounter::field>
+
+EXPOSE(usage_);
+EXPOSE(min_usage_);
+EXPOSE(low_usage_);
+EXPOSE(children_min_usage_);
+EXPOSE(children_low_usage_);
+EXPOSE(watermark_);
+EXPOSE(failcnt_);
+EXPOSE(max_);
+EXPOSE(min_);
+EXPOSE(low_);
+EXPOSE(reserve_);
+EXPOSE(emin_);
+EXPOSE(elow_);
+EXPOSE(parent_offset_);
+EXPOSE(protection_);
+
+void print_constants() {
+  PRINT_CONSTANT(kMagic);
+  PRINT_CONSTANT(kNameSize);
+  PRINT_CONSTANT(kStockSlots);
+  PRINT_CONSTANT(kMaxDepth);
+  PRINT_CONSTANT(kRootGroup);
+  PRINT_CONSTANT(kNone);
+  PRINT_CONSTANT(kEvents);
+  PRINT_CONSTANT(kStats);
+  PRINT_CONSTANT(kAmounts);
+  PRINT_CONSTANT(make_owner(1, 2));
+  PRINT_CONSTANT(stock_word(1, 2));
+  PRINT_CONSTANT(slot_lock_offset(1));
+}
+
+void print_enums() {
+  PRINT_VALUES(GroupState, kFree, kOnline);
+  PRINT_VALUES(ProcessState, kFree, kAttached);
+  PRINT_VALUES(Event, kLow, kHigh, kMax, kOom, kOomKill, kOomGroupKill,
+               kSockThrottled);
+  PRINT_VALUES(Stat, kUsed, kCached, kAnonThp, kPgpgin, kPgpgout, kPageEvents,
+               kCommitted, kPurged, kCharged, kUncharged, kPgscan, kPgsteal,
+               kRefault);
+}
+
+void print_structs() {
+  PRINT_FIELDS(SegmentHeader, magic, version, reserved, total_bytes, groups,
+               processes, ledgers, lines, group_offset, process_offset,
+               ledger_offset, line_offset, groups_high, processes_high,
+               ledgers_high, lines_high, next_group_id);
+  print_rows<PageCounter>("PageCounter", counter_rows());
+  PRINT_FIELDS(Group, memory, state, parent, depth, threads, processes,
+               processes_total, id, high, refused_ms, events, events_local,
+               stat, name);
+  PRINT_FIELDS(ProcessSlot, state, pid, group, reserved, name);
+  PRINT_FIELDS(Ledger, owner, pages, stat);
+  PRINT_FIELDS(StockLine, slots, reservation, reservation_ms, owner, thread,
+               stat_ledger, group, stat);
+}
+
+}  // namespace
+}  // namespace umemcg
+
+int main() {
+  std::printf("kLayoutVersion %u\n", umemcg::kLayoutVersion);
+  umemcg::print_constants();
+  umemcg::print_enums();
+  umemcg::print_structs();
+}

@@ -1,0 +1,174 @@
+// The exact text of every control file.
+
+#include "accounting/control_file.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <set>
+#include <string>
+
+#include "accounting/event.h"
+#include "accounting/process.h"
+#include "tests/unit/accounting/fixture.h"
+
+namespace umemcg {
+namespace {
+
+std::string show(uint32_t group, const std::string& name) {
+  const ControlFile* file = find_control_file(name.c_str());
+  if (file == nullptr) return "no such file";
+  Text<kControlFileSize> content;
+  file->show(g_segment, group, content);
+  EXPECT_EQ(content.wanted(), content.length()) << name << " was cut";
+  return content.c_str();
+}
+
+class ControlFileTest : public test::OwnSegmentTest {
+ protected:
+  void SetUp() override {
+    OwnSegmentTest::SetUp();
+    group_ = test::make_group(g_segment, "/a/b");
+  }
+  PageCounter& counter() { return g_segment.group(group_)->memory; }
+  std::string show(const std::string& name) {
+    return umemcg::show(group_, name);
+  }
+
+  uint32_t group_ = kNone;
+};
+
+TEST_F(ControlFileTest, AreFoundByTheirNames) {
+  std::set<std::string> names;
+  for (const ControlFile* file = kControlFiles; file->name != nullptr; ++file) {
+    EXPECT_EQ(find_control_file(file->name), file);
+    names.insert(file->name);
+  }
+  EXPECT_EQ(names,
+            (std::set<std::string>{
+                "memory.current", "memory.peak", "memory.min", "memory.low",
+                "memory.high", "memory.max", "memory.events",
+                "memory.events.local", "memory.stat", "cgroup.procs"}));
+  for (const char* name : {"", "memory", "memory.currents", "memory.curren"}) {
+    EXPECT_EQ(find_control_file(name), nullptr) << name;
+  }
+}
+
+TEST_F(ControlFileTest, SizesAreBytesAndUnlimitedIsMax) {
+  EXPECT_EQ(show("memory.current"), "0\n");
+  EXPECT_EQ(show("memory.peak"), "0\n");
+  EXPECT_EQ(show("memory.min"), "0\n");
+  EXPECT_EQ(show("memory.low"), "0\n");
+  EXPECT_EQ(show("memory.high"), "max\n");
+  EXPECT_EQ(show("memory.max"), "max\n");
+  counter().charge(7);
+  counter().uncharge(2);
+  counter().set_min(1);
+  counter().set_low(2);
+  ASSERT_EQ(counter().set_max(100), 0);
+  g_segment.group(group_)->high = 50;
+  EXPECT_EQ(show("memory.current"), "20480\n");
+  EXPECT_EQ(show("memory.peak"), "28672\n");
+  EXPECT_EQ(show("memory.min"), "4096\n");
+  EXPECT_EQ(show("memory.low"), "8192\n");
+  EXPECT_EQ(show("memory.high"), "204800\n");
+  EXPECT_EQ(show("memory.max"), "409600\n");
+}
+
+TEST_F(ControlFileTest, TheLargestSizeIsExact) {
+  ASSERT_EQ(counter().set_max(kPageCounterMax - 1), 0);
+  EXPECT_EQ(show("memory.max"), "9223372036854767616\n");
+}
+
+TEST_F(ControlFileTest, EventsAreHierarchicalOrLocal) {
+  memcg_memory_event(g_segment, group_, Event::kMax);
+  memcg_memory_event(g_segment, group_, Event::kMax);
+  memcg_memory_event(g_segment, group_, Event::kOom);
+  const char* counted =
+      "low 0\nhigh 0\nmax 2\noom 1\noom_kill 0\noom_group_kill 0\n"
+      "sock_throttled 0\n";
+  const char* nothing =
+      "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n"
+      "sock_throttled 0\n";
+  const uint32_t above = parent_group(g_segment, group_);
+  EXPECT_EQ(show("memory.events"), counted);
+  EXPECT_EQ(show("memory.events.local"), counted);
+  EXPECT_EQ(umemcg::show(above, "memory.events"), counted);
+  EXPECT_EQ(umemcg::show(above, "memory.events.local"), nothing);
+}
+
+TEST_F(ControlFileTest, StatHasTheKernelsKeysAndThenItsOwn) {
+  Account& account = *account_of(group_);
+  account_charge(account, 40);
+  account_uncharge(account, 10);
+  ASSERT_EQ(counter().set_max(30), 0);
+  counter().store_max(25);
+  count_stat(account, Stat::kUsed, 20);
+  count_stat(account, Stat::kCached, 6);
+  count_stat(account, Stat::kPgpgin, 3);
+  count_stat(account, Stat::kPgpgout, 2);
+  count_stat(account, Stat::kPageEvents, 50);
+  count_stat(account, Stat::kCommitted, 11);
+  count_stat(account, Stat::kPurged, 12);
+  count_stat(account, Stat::kPgscan, 13);
+  count_stat(account, Stat::kPgsteal, 14);
+  count_stat(account, Stat::kRefault, 15);
+  StockLine& line = *g_segment.line(0);
+  line.slots[0] = uint64_t{account.ledger_index + 1} << 32 | 4;
+  g_segment.header().lines_high = 1;
+  EXPECT_EQ(show("memory.stat"),
+            "anon 106496\n"
+            "file 0\n"
+            "kernel 0\n"
+            "percpu 0\n"
+            "sock 0\n"
+            "shmem 0\n"
+            "swapcached 0\n"
+            "anon_thp 0\n"
+            "inactive_anon 24576\n"
+            "active_anon 81920\n"
+            "unevictable 0\n"
+            "workingset_refault_anon 15\n"
+            "pgscan 13\n"
+            "pgsteal 14\n"
+            "pgscan_direct 13\n"
+            "pgsteal_direct 14\n"
+            "pgpgin 3\n"
+            "pgpgout 2\n"
+            "page_events 50\n"
+            "pages_committed 11\n"
+            "pages_purged 12\n"
+            "cached 24576\n"
+            "stock_bytes 16384\n"
+            "reserve_used 20480\n"
+            "charged_bytes 163840\n"
+            "uncharged_bytes 40960\n");
+}
+
+// The root group's own pages are the allocator's records.
+TEST_F(ControlFileTest, TheRootShowsRecordsAsPercpu) {
+  count_stat(*account_of(kRootGroup), Stat::kUsed, 3);
+  count_stat(*account_of(group_), Stat::kUsed, 5);
+  const std::string stat = umemcg::show(kRootGroup, "memory.stat");
+  EXPECT_EQ(stat.substr(0, stat.find("sock")),
+            "anon 20480\nfile 0\nkernel 0\npercpu 12288\n");
+  EXPECT_EQ(umemcg::show(group_, "memory.stat").substr(0, 11), "anon 20480\n");
+}
+
+TEST_F(ControlFileTest, StatFitsEvenWithTheLargestNumbers) {
+  Account& account = *account_of(group_);
+  for (int i = 0; i < kStats; ++i) {
+    count_stat(account, static_cast<Stat>(i), int64_t{1} << 50);
+  }
+  EXPECT_LT(show("memory.stat").size(), 4095u);
+}
+
+TEST_F(ControlFileTest, ProcsAreThoseOfTheGroupItself) {
+  EXPECT_EQ(show("cgroup.procs"), "");
+  ASSERT_EQ(attach_process(group_, "test"), 0);
+  EXPECT_EQ(show("cgroup.procs"), std::to_string(::getpid()) + "\n");
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.procs"), "");
+}
+
+}  // namespace
+}  // namespace umemcg

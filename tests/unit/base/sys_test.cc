@@ -1,0 +1,204 @@
+#include "base/sys.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <string>
+#include <thread>
+
+#include "base/units.h"
+#include "tests/unit/support/child.h"
+#include "tests/unit/support/scratch.h"
+
+namespace umemcg {
+namespace {
+
+constexpr int kPreset = 22;
+
+// Results are returned, errno is kept: whatever fails here, errno stays what
+// it was before.
+class SysTest : public testing::Test {
+ protected:
+  void SetUp() override { errno = kPreset; }
+  void TearDown() override { sys::memory = sys::kRealMemory; }
+
+  test::ScratchDirectory scratch_;
+};
+
+TEST_F(SysTest, FilesReturnNegativeErrors) {
+  errno = kPreset;
+  char buffer[4];
+  EXPECT_EQ(sys::open("/nowhere/at/all", O_RDONLY), -ENOENT);
+  EXPECT_EQ(sys::read(-1, buffer, sizeof(buffer)), -EBADF);
+  EXPECT_EQ(sys::write(-1, "x", 1), -EBADF);
+  EXPECT_EQ(sys::read_file("/nowhere/at/all", buffer, 4), -ENOENT);
+  EXPECT_EQ(sys::read_file("/", buffer, 4), -EISDIR);
+  sys::close(-1);
+  EXPECT_EQ(errno, kPreset);
+}
+
+TEST_F(SysTest, MemoryCallsReturnErrors) {
+  errno = kPreset;
+  int error = 0;
+  EXPECT_EQ(sys::map_anonymous(0, PROT_READ, &error), nullptr);
+  EXPECT_EQ(error, EINVAL);
+  char* odd = reinterpret_cast<char*>(uintptr_t{kPageSize} + 1);
+  EXPECT_EQ(sys::unmap(odd, kPageSize), EINVAL);
+  EXPECT_EQ(sys::protect(odd, kPageSize, PROT_READ), EINVAL);
+  EXPECT_EQ(sys::advise(odd, kPageSize, MADV_NORMAL), EINVAL);
+  EXPECT_EQ(errno, kPreset);
+}
+
+TEST_F(SysTest, MapsMemoryThatCanBeUsed) {
+  int error = -1;
+  char* memory = static_cast<char*>(
+      sys::map_anonymous(2 * kPageSize, PROT_READ | PROT_WRITE, &error));
+  ASSERT_NE(memory, nullptr);
+  EXPECT_EQ(error, 0);
+  memory[0] = memory[2 * kPageSize - 1] = 'x';
+  EXPECT_EQ(sys::advise(memory, 2 * kPageSize, MADV_DONTNEED), 0);
+  EXPECT_EQ(memory[0], 0);
+  EXPECT_EQ(sys::protect(memory, kPageSize, PROT_READ), 0);
+  EXPECT_EQ(sys::unmap(memory, 2 * kPageSize), 0);
+}
+
+TEST_F(SysTest, GivesBackLockedPagesToo) {
+  int error;
+  char* memory = static_cast<char*>(
+      sys::map_anonymous(kPageSize, PROT_READ | PROT_WRITE, &error));
+  ASSERT_NE(memory, nullptr);
+  if (::mlock(memory, kPageSize) != 0) GTEST_SKIP() << "may not lock memory";
+  memory[0] = 'x';
+  EXPECT_EQ(sys::advise(memory, kPageSize, MADV_DONTNEED), 0);
+  EXPECT_EQ(memory[0], 0);
+  EXPECT_EQ(sys::unmap(memory, kPageSize), 0);
+}
+
+TEST_F(SysTest, OpenedFilesCloseOnExec) {
+  int fd = sys::open(scratch_.file("new").c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_GE(fd, 0);
+  EXPECT_EQ(::fcntl(fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+  EXPECT_EQ(sys::write(fd, "abc", 3), 3);
+  sys::close(fd);
+  EXPECT_EQ(::fcntl(fd, F_GETFD), -1);
+}
+
+TEST_F(SysTest, ReadsAFileWholeOrWhatFits) {
+  const std::string path = scratch_.file("text");
+  std::ofstream(path) << "0123456789";
+  char buffer[64];
+  EXPECT_EQ(sys::read_file(path.c_str(), buffer, sizeof(buffer)), 10);
+  EXPECT_STREQ(buffer, "0123456789");
+  EXPECT_EQ(sys::read_file(path.c_str(), buffer, 11), 10);
+  EXPECT_STREQ(buffer, "0123456789");
+  EXPECT_EQ(sys::read_file(path.c_str(), buffer, 5), 4);
+  EXPECT_STREQ(buffer, "0123");
+  EXPECT_EQ(sys::read_file(path.c_str(), buffer, 1), 0);
+  EXPECT_STREQ(buffer, "");
+}
+
+TEST_F(SysTest, TheMemoryTableInjectsFaults) {
+  sys::memory.map = [](void*, size_t, int, int, int, off_t,
+                       int* error) -> void* {
+    *error = ENOMEM;
+    return nullptr;
+  };
+  sys::memory.unmap = [](void*, size_t) { return EBUSY; };
+  sys::memory.protect = [](void*, size_t, int) { return EACCES; };
+  sys::memory.advise = [](void*, size_t, int) { return EAGAIN; };
+  int error = 0;
+  char byte;
+  EXPECT_EQ(sys::map_anonymous(kPageSize, PROT_READ, &error), nullptr);
+  EXPECT_EQ(error, ENOMEM);
+  EXPECT_EQ(sys::unmap(&byte, 1), EBUSY);
+  EXPECT_EQ(sys::protect(&byte, 1, PROT_READ), EACCES);
+  EXPECT_EQ(sys::advise(&byte, 1, MADV_NORMAL), EAGAIN);
+}
+
+TEST_F(SysTest, FutexWaitReturnsTheReason) {
+  errno = kPreset;
+  uint32_t word = 5;
+  EXPECT_EQ(sys::futex_wait(&word, 4, 1'000'000'000), EAGAIN);
+  EXPECT_EQ(sys::futex_wait(&word, 5, 1'000'000), ETIMEDOUT);
+  sys::futex_wake(&word, 1);
+  EXPECT_EQ(errno, kPreset);
+}
+
+TEST_F(SysTest, ClocksGoForward) {
+  const uint64_t before = sys::monotonic_ns();
+  const uint64_t coarse = sys::coarse_ms();
+  sys::sleep_ns(20'000'000);
+  EXPECT_GE(sys::monotonic_ns() - before, 20'000'000u);
+  // A tick of the coarse clock is at most 10 ms.
+  EXPECT_GE(sys::coarse_ms() - coarse, 10u);
+  EXPECT_LT(sys::coarse_ms() - coarse, 10'000u);
+}
+
+TEST_F(SysTest, IdsAreThoseOfTheCaller) {
+  EXPECT_EQ(sys::process_id(), ::getpid());
+  EXPECT_EQ(sys::thread_id(), ::getpid());
+  pid_t other = 0;
+  std::thread([&] { other = sys::thread_id(); }).join();
+  EXPECT_NE(other, sys::thread_id());
+  sys::yield();
+}
+
+void* sleep_while_cancelled(void* survived) {
+  ::pthread_cancel(::pthread_self());
+  char byte;
+  sys::sleep_ns(1000);
+  sys::write(-1, "x", 1);
+  sys::read(-1, &byte, 1);
+  sys::close(sys::open("/", O_RDONLY));
+  *static_cast<bool*>(survived) = true;
+  ::pthread_testcancel();
+  return nullptr;
+}
+
+// malloc is no cancellation point, whatever it calls.
+TEST_F(SysTest, NothingIsACancellationPoint) {
+  bool survived = false;
+  pthread_t thread;
+  void* result = nullptr;
+  ASSERT_EQ(
+      ::pthread_create(&thread, nullptr, sleep_while_cancelled, &survived), 0);
+  ASSERT_EQ(::pthread_join(thread, &result), 0);
+  EXPECT_TRUE(survived);
+  EXPECT_EQ(result, PTHREAD_CANCELED);
+}
+
+void ignore_signal(int) {}
+
+// A signal that interrupts the call must not look like an error.
+TEST_F(SysTest, ReadRetriesWhenInterrupted) {
+  struct sigaction action = {};
+  action.sa_handler = ignore_signal;  // and no SA_RESTART
+  struct sigaction before;
+  ASSERT_EQ(::sigaction(SIGUSR1, &action, &before), 0);
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const pid_t reader = ::getpid();
+  test::Child writer([&] {
+    for (int i = 0; i < 5; ++i) {
+      sys::sleep_ns(10'000'000);
+      ::kill(reader, SIGUSR1);
+    }
+    sys::sleep_ns(10'000'000);
+    EXPECT_EQ(sys::write(ends[1], "x", 1), 1);
+  });
+  char byte = 0;
+  EXPECT_EQ(sys::read(ends[0], &byte, 1), 1);
+  EXPECT_EQ(byte, 'x');
+  EXPECT_EQ(writer.wait(), 0);
+  sys::close(ends[0]);
+  sys::close(ends[1]);
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+}  // namespace
+}  // namespace umemcg
