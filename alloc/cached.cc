@@ -38,10 +38,11 @@ uint32_t take_stack(Account& account) {
 }
 
 // A run of neighbouring pages claimed from slices, given back by one madvise.
+// Slices that the system would not take back are chained to `refused`.
 class PurgeRun {
  public:
-  PurgeRun(Account& account, PurgeReason reason)
-      : account_(account), reason_(reason) {}
+  PurgeRun(SliceChain& refused, PurgeReason reason)
+      : refused_(refused), reason_(reason) {}
   ~PurgeRun() { flush(); }
   PurgeRun(const PurgeRun&) = delete;
   PurgeRun& operator=(const PurgeRun&) = delete;
@@ -121,14 +122,16 @@ class PurgeRun {
             .with_purging(false)
             .with_refault(mask != 0 && reason_ == PurgeReason::kReclaim);
     if (next.cached() == 0 && next.used() == 0) next = next.with_owner(0);
-    bool again = next.cached() != 0;
-    if (again) next = next.with_queued(true);
+    const bool again = next.cached() != 0 && !next.queued();
+    if (again) {
+      refused_.add(number, slice, now_ms());
+      next = next.with_queued(true);
+    }
     slice.store(next);
-    if (again) push_chain(account_, number, slice);
     purged_ += pages_in(mask);
   }
 
-  Account& account_;
+  SliceChain& refused_;
   PurgeReason reason_;
   SliceNumber low_ = 0;
   SliceNumber high_ = 0;
@@ -179,6 +182,7 @@ Claim claim(Account& account, PurgerGate& gate, SliceNumber number,
             Slice& slice, uint32_t oldest, uint32_t now) {
   if (!gate.enter(number)) return Claim::kBusy;
   SliceWord word = slice.load();
+  if (word.purging()) return Claim::kBusy;  // a compound's: another purger's
   if (UMEMCG_UNLIKELY(word.owner() != account.id)) {
     return claim_misplaced(number, slice, word);
   }
@@ -186,10 +190,12 @@ Claim claim(Account& account, PurgerGate& gate, SliceNumber number,
     slice.store(word.with_queued(false));
     return Claim::kStale;
   }
-  if (oldest != kAnyAge && now - slice.cached_ms.load(kRelaxed) < oldest) {
+  // Signed: it may have been cached since `now` was read.
+  auto age = static_cast<int32_t>(now - slice.cached_ms.load(kRelaxed));
+  if (oldest != kAnyAge && age < static_cast<int32_t>(oldest)) {
     return Claim::kYoung;
   }
-  if (UMEMCG_UNLIKELY(compound_mode()) && !compound_is_free(number)) {
+  if (in_compounds(number) && !compound_is_free(number)) {
     // The last of its pages to be freed will be queued again.
     slice.store(word.with_queued(false));
     return Claim::kStale;
@@ -278,7 +284,7 @@ void put_back(Account& account, uint32_t chain) {
 constexpr int kBatch = 256;
 
 int64_t purge_batch(Account& account, int64_t goal, PurgeReason reason,
-                    uint32_t oldest, bool* more) {
+                    uint32_t oldest, SliceChain& refused, bool* more) {
   SliceNumber claimed[kBatch];
   int count = 0;
   int64_t pages = 0;
@@ -295,7 +301,7 @@ int64_t purge_batch(Account& account, int64_t goal, PurgeReason reason,
     if (result == Claim::kDone) {
       pages += pages_in(slice.load().cached());
       claimed[count++] = number;
-      if (UMEMCG_UNLIKELY(compound_mode())) {
+      if (in_compounds(number)) {
         count += claim_siblings(account, number, claimed + count, &pages);
       }
     } else if (result != Claim::kStale) {
@@ -305,7 +311,7 @@ int64_t purge_batch(Account& account, int64_t goal, PurgeReason reason,
   gate.leave();
   *more = link != 0 && pages < goal;
   put_back(account, kept.with_rest(link));
-  PurgeRun run(account, reason);
+  PurgeRun run(refused, reason);
   for (int i = 0; i < count; ++i) run.add(claimed[i]);
   run.flush();
   return run.purged();
@@ -315,17 +321,19 @@ int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
                       uint32_t oldest) {
   int64_t pages = 0;
   bool more = true;
+  SliceChain refused;  // back into the stack at the end, or it has none
   // seq_cst: a charge that fails later than this sees it (purge_in_progress).
   purges.fetch_add(1);
   while (more && pages < goal) {
-    int64_t got = purge_batch(account, goal - pages, reason, oldest, &more);
+    int64_t got =
+        purge_batch(account, goal - pages, reason, oldest, refused, &more);
     account_for_purge(account, got, reason);
     if (reason == PurgeReason::kReclaim) {
       count_stat(account, Stat::kPgscan, got);
     }
     pages += got;
-    if (got == 0) break;  // the system takes nothing back (locked memory)
   }
+  refused.push(account);
   purges.fetch_sub(1);
   return pages;
 }
@@ -412,6 +420,22 @@ int64_t decay_cached() {
 }
 
 bool purge_in_progress() { return purges.load() != 0; }
+
+// The word is read again after the count of purges: the purge may have ended
+// between the two, and its word must not be stored back.
+SliceWord wait_for_purge(Slice& slice) {
+  SliceWord word = slice.load();
+  while (word.purging()) {
+    const bool left_by_fork = !purge_in_progress();
+    if (!left_by_fork) sys::yield();
+    word = slice.load();
+    if (left_by_fork && word.purging()) {
+      word = word.with_purging(false);
+      slice.store(word);
+    }
+  }
+  return word;
+}
 
 void reset_purges() {
   purges.store(0);

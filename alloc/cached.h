@@ -51,9 +51,20 @@ void trim_shared_cache(Account& account);
 // one's stack when either is looked through.
 void note_misplaced();
 
+// See settled().
+UMEMCG_COLD SliceWord wait_for_purge(Slice& slice);
+
 // Whether some thread is in the middle of giving pages back. A slice that says
 // `purging` while this is false was left so by a fork.
 bool purge_in_progress();
+
+// The word of a slice, once no purge is at work on it. A purge is one madvise
+// long; `purging` without any purge was left by a fork and is taken off.
+// REQUIRES: the chunk's gate.
+inline SliceWord settled(Slice& slice) {
+  SliceWord word = slice.load();
+  return UMEMCG_LIKELY(!word.purging()) ? word : wait_for_purge(slice);
+}
 
 // In the child of a fork: purges that were under way are not.
 void reset_purges();

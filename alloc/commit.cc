@@ -8,7 +8,6 @@
 #include "alloc/cached.h"
 #include "alloc/compound.h"
 #include "alloc/page_table.h"
-#include "alloc/range.h"
 #include "base/check.h"
 #include "base/sys.h"
 #include "stock/charge.h"
@@ -21,21 +20,6 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr uint32_t kWholeSlice = (1u << kSlicePages) - 1;
 
 constinit std::atomic<bool> commit_protects{false};
-
-// The word, once no purge is at work on the slice. A purge is one madvise
-// long; `purging` without any purge was left by a fork and is taken off.
-SliceWord settled(Slice& slice) {
-  SliceWord word = slice.load();
-  while (UMEMCG_UNLIKELY(word.purging())) {
-    if (purge_in_progress()) {
-      sys::yield();
-    } else {
-      slice.store(word.with_purging(false));
-    }
-    word = slice.load();
-  }
-  return word;
-}
 
 // A range of pages that this thread has for itself, slice by slice. While it
 // is entered, no purge takes slices of it.
@@ -117,14 +101,18 @@ bool owned_by_other(SliceWord word, const Account& account) {
   return word.owner() != 0 && word.owner() != account.id;
 }
 
-// Drops the contents of a slice's cached pages; false if some may remain.
-bool drop_contents(SliceNumber number, uint32_t cached) {
+// Drops the contents of some of a slice's pages; false if some may remain.
+bool drop_contents(SliceNumber number, uint32_t pages) {
   bool dropped = true;
-  for (unsigned page = 0; page < kSlicePages; ++page) {
-    if ((cached >> page & 1) == 0) continue;
-    uintptr_t address = slice_address(number) + page * kPageSize;
-    dropped &= sys::advise(reinterpret_cast<void*>(address), kPageSize,
-                           MADV_DONTNEED) == 0;
+  for (unsigned page = 0; page < kSlicePages;) {
+    unsigned last = page;
+    while (last < kSlicePages && (pages >> last & 1) != 0) ++last;
+    if (last != page) {
+      uintptr_t address = slice_address(number) + page * kPageSize;
+      dropped &= sys::advise(reinterpret_cast<void*>(address),
+                             (last - page) * kPageSize, MADV_DONTNEED) == 0;
+    }
+    page = last + 1;
   }
   return dropped;
 }
@@ -147,7 +135,7 @@ bool evict_other(Slice& slice, SliceNumber number, SliceWord word) {
   count_stat(owner, Stat::kPurged, pages);
   count_stat(owner, Stat::kPgpgout, 1);
   count_stat(owner, Stat::kPageEvents, pages);
-  if (UMEMCG_UNLIKELY(compound_mode())) {
+  if (in_compounds(number)) {
     break_compound(owner, number);
     word = slice.load();
   }
@@ -325,8 +313,7 @@ class Entry {
   // The allocator's own records, and blocks outside the ranges, are charged
   // by pages.
   bool needs_compounds(const Account& account) const {
-    return UMEMCG_UNLIKELY(compound_mode()) && !t_context.no_fail &&
-           in_range(reinterpret_cast<void*>(range_.start())) &&
+    return in_compounds(slice_number(range_.start())) && !t_context.no_fail &&
            !in_whole_compounds(range_.start(), range_.end(), account);
   }
 

@@ -1,6 +1,7 @@
 #include "alloc/compound.h"
 
 #include "accounting/stat_line.h"
+#include "alloc/cached.h"
 
 namespace umemcg {
 namespace {
@@ -29,10 +30,10 @@ void for_each_sibling(uintptr_t start, uintptr_t end, const Account& account,
   for (SliceNumber n = slice_number(round_down(start, kCompoundSize));
        n != stop; ++n) {
     Slice& slice = *find_slice(n);
-    SliceWord word = slice.load();
+    SliceWord word = settled(slice);
     bool free = word.owner() == 0 || word.owner() == account.id;
     uint32_t mask = outside(n, start, end) & ~(word.used() | word.cached());
-    if (free && !word.purging() && mask != 0) function(slice, mask);
+    if (free && mask != 0) function(slice, mask);
   }
 }
 
@@ -56,6 +57,14 @@ void mark_fresh(uintptr_t start, uintptr_t end, Account& account) {
 
 void set_compound_mode(bool on) { mode = on; }
 bool compound_mode() { return mode; }
+
+void allow_compounds(uintptr_t start, size_t size) {
+  if (!mode) return;
+  const SliceNumber stop = slice_number(start + size - 1) + 1;
+  for (SliceNumber n = slice_number(start); n < stop; n += kChunkSlices) {
+    chunk_gate(n).allow_compounds();
+  }
+}
 
 bool in_whole_compounds(uintptr_t start, uintptr_t end,
                         const Account& account) {

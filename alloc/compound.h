@@ -27,6 +27,15 @@ inline constexpr int64_t kCompoundPages = kCompoundSize >> kPageShift;
 void set_compound_mode(bool on);
 bool compound_mode();
 
+// In compound mode: [start, start + size) is charged by compounds. Both are
+// multiples of a chunk. REQUIRES: its rows are mapped, nothing is committed.
+void allow_compounds(uintptr_t start, size_t size);
+
+// Whether the slice is charged by compounds.
+UMEMCG_FAST bool in_compounds(SliceNumber number) {
+  return UMEMCG_UNLIKELY(compound_mode()) && chunk_gate(number).compounds();
+}
+
 // Whether all of [start, end) lies in whole compounds of the account, so that
 // there is nothing beside it to charge. REQUIRES: the gates of its compounds.
 bool in_whole_compounds(uintptr_t start, uintptr_t end, const Account& account);

@@ -38,11 +38,11 @@ void pay_high(uint32_t group) {
 // and with force when no page could be had.
 void deferred_free(bool force, unsigned long long, void*) {
   check_fork();
+  const size_t refused = force ? take_refused_map() : 0;
   if (t_charge_record.armed) {
     g_charge_slow_hook();
     return;
   }
-  size_t refused = force ? take_refused_map() : 0;
   if (refused != 0) extend_ranges(refused);
   allocator_housekeeping();
 }

@@ -92,10 +92,6 @@ uintptr_t map_aligned_block(void* hint, size_t size, int flags, int* error) {
 
 // Mapped first, since the charge is written to the page table of the address.
 void* map_block(void* hint, size_t size, int flags) {
-  if (t_charge_record.armed) {
-    errno = ENOMEM;
-    return MAP_FAILED;
-  }
   int error = 0;
   size = round_up(size, kPageSize);
   uintptr_t start = map_aligned_block(hint, size, flags, &error);
@@ -113,8 +109,15 @@ void* map_block(void* hint, size_t size, int flags) {
   return block;
 }
 
-bool range_could_serve(size_t size) {
-  return size < kRangeObjectMax && !t_own_map && !ranges_exhausted();
+// Whether a range could serve what is asked for. If so it is noted, and
+// mimalloc gets no mapping until its callback has seen to it: the next thing
+// that it asks for is the same size and 256 MiB more, to cut an aligned piece
+// out of.
+bool must_wait_for_range(size_t size) {
+  if (t_refused != 0) return true;
+  if (size >= kRangeObjectMax || t_own_map || ranges_exhausted()) return false;
+  t_refused = size;
+  return true;
 }
 
 }  // namespace
@@ -147,8 +150,7 @@ void* allocator_mmap(void* hint, size_t size, int protection, int flags, int fd,
     if ((protection & PROT_WRITE) != 0) charge_records(size);
     return plain_mmap(hint, size, protection, flags, fd, offset);
   }
-  if (range_could_serve(size)) {
-    t_refused = size;
+  if (t_charge_record.armed || must_wait_for_range(size)) {
     errno = ENOMEM;
     return MAP_FAILED;
   }

@@ -138,6 +138,11 @@ class ChunkGate {
   }
   void leave_alone() { state_.store(0, std::memory_order_release); }
 
+  // Whether the chunk is charged by compounds (alloc/compound.h). Set before
+  // anything in it is committed.
+  bool compounds() const { return compounds_.load(std::memory_order_relaxed); }
+  void allow_compounds() { compounds_.store(true, std::memory_order_relaxed); }
+
   // REQUIRES: no other thread of the process runs (the child of a fork).
   void reset() { state_.store(0, std::memory_order_relaxed); }
 
@@ -146,6 +151,7 @@ class ChunkGate {
   static void wait_for_purger();
 
   std::atomic<uint32_t> state_;
+  std::atomic<bool> compounds_;
 };
 
 inline constexpr unsigned kChunkSlices = 64;

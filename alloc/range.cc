@@ -40,7 +40,7 @@ struct Range {
   std::atomic<uintptr_t> touched;
 };
 
-constinit Range ranges[kMaxRanges];
+constinit Range ranges[kMaxRanges] = {};
 constinit std::atomic<int> range_count{0};
 constinit std::atomic<bool> exhausted{false};
 constinit Lock extend_lock;
@@ -134,6 +134,30 @@ bool commit_hook(bool commit, void* start, size_t size, bool* is_zero,
   return true;
 }
 
+// A huge-page fault would bring in pages that are not charged: no huge pages,
+// unless they are charged by huge pages. mimalloc keeps records at the start of
+// each 256 MiB, so a compound there could never be given back.
+void advise_huge_pages(const Range& range) {
+  sys::advise(reinterpret_cast<void*>(range.start), range.size,
+              MADV_NOHUGEPAGE);
+  if (!compound_mode()) return;
+  constexpr size_t kRecords = kChunkSlices * kSliceSize;
+  for (size_t at = 0; at < range.size; at += kAlignment) {
+    size_t part = range.size - at < kAlignment ? range.size - at : kAlignment;
+    uintptr_t start = range.start + at + kRecords;
+    sys::advise(reinterpret_cast<void*>(start), part - kRecords, MADV_HUGEPAGE);
+    allow_compounds(start, part - kRecords);
+  }
+}
+
+bool give_to_mimalloc(Range& range) {
+  mi_arena_id_t id;
+  NoFailScope records(records_account());
+  return mi_manage_memory(reinterpret_cast<void*>(range.start), range.size,
+                          false, false, true, -1, false, commit_hook, &range,
+                          &id);
+}
+
 // REQUIRES: extend_lock.
 bool add_range(size_t size) {
   int index = range_count.load(kRelaxed);
@@ -145,14 +169,9 @@ bool add_range(size_t size) {
   range.size = size;
   range.touched.store(start, kRelaxed);
   void* memory = reinterpret_cast<void*>(start);
-  // A huge-page fault would bring back pages that are not charged; unless they
-  // are charged by huge pages.
-  sys::advise(memory, size, compound_mode() ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-  mi_arena_id_t id;
-  NoFailScope records(records_account());
-  if (!map_page_table(start, size) ||
-      !mi_manage_memory(memory, size, false, false, true, -1, false,
-                        commit_hook, &range, &id)) {
+  bool mapped = map_page_table(start, size);
+  if (mapped) advise_huge_pages(range);
+  if (!mapped || !give_to_mimalloc(range)) {
     sys::unmap(memory, size);
     return false;
   }

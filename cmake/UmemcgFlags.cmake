@@ -14,7 +14,7 @@ target_compile_options(umemcg_core_flags INTERFACE
   -fvisibility=hidden
   $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden -fno-exceptions
     -fno-rtti -fno-threadsafe-statics>
-  -fno-plt)
+  -momit-leaf-frame-pointer -fno-plt)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 set(UMEMCG_SANITIZE "" CACHE STRING

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <stdexcept>
 #include <string>
 
 #include "accounting/account.h"
@@ -21,6 +22,13 @@ inline uint32_t make_group(Segment& segment, const std::string& path) {
   uint32_t group = kNone;
   EXPECT_EQ(create_group(segment, path.c_str(), &group), 0) << path;
   return group;
+}
+
+// The row of a group that is known to be there.
+inline Group& group_at(Segment& segment, uint32_t index) {
+  Group* group = segment.group(index);
+  if (group == nullptr) throw std::out_of_range("no such group");
+  return *group;
 }
 
 inline std::string path_of(Segment& segment, uint32_t group) {

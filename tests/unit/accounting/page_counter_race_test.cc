@@ -83,7 +83,7 @@ void move_the_limit(Race& race) {
   while (steady_clock::now() < end) {
     ASSERT_EQ(race.counter.set_max(kPageCounterMax), 0);
     race.start_round();
-    for (unsigned i = random() % 300; i > 0; --i) sys::yield();
+    for (auto i = random() % 300; i > 0; --i) sys::yield();
     const int64_t wanted =
         race.counter.usage() + static_cast<int64_t>(random() % 128);
     const int error = race.counter.set_max(wanted);

@@ -46,7 +46,7 @@ TEST_F(ReportTest, IsATableOfTheGroups) {
   EXPECT_FALSE(account_try_charge(web, 20000, &failed));
   memcg_memory_event(g_segment, web.group, Event::kMax);
   count_stat(web, Stat::kCached, 1);
-  g_segment.group(web.group)->processes_total = 3;
+  test::group_at(g_segment, web.group).processes_total = 3;
   account("/web/requests");
   EXPECT_EQ(report(),
             "group             current        peak         max  max-events"
@@ -64,7 +64,7 @@ TEST_F(ReportTest, ColumnsAreAligned) {
   for (const char* path : {"/a", "/a/bc", "/a-much-longer-name/with/more"}) {
     Account& each = account(path);
     account_charge(each, 1);
-    g_segment.group(each.group)->processes_total = 12345;
+    test::group_at(g_segment, each.group).processes_total = 12345;
   }
   account_charge(account("/a"), 261'887);  // 1023.0 MiB
   const std::vector<std::string> lines = lines_of(report());

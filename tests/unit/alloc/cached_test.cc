@@ -96,13 +96,17 @@ TEST_F(CachedTest, ASliceCommittedAgainIsTakenOutOfTheStack) {
   expect_consistent(*account_);
 }
 
-TEST_F(CachedTest, ASliceThatIsHeldIsLeftAlone) {
-  TestRange range(2);
-  cache(range, 0, 32);
-  range.slice(0).store(range.word(0).with_held(true));
+TEST_F(CachedTest, AChunkThatSomebodyWorksInIsLeftAlone) {
+  TestRange range(3 * kChunkSlices);
+  const SliceNumber first =
+      (slice_number(range.address(0)) | (kChunkSlices - 1)) + 1;
+  const size_t page = (slice_address(first) - range.address(0)) / kPageSize;
+  cache(range, page, 16);
+  cache(range, page + kChunkSlices * kSlicePages, 16);
+  chunk_gate(first).enter();
   EXPECT_EQ(16, purge_all(*account_));
-  EXPECT_EQ(0xffffu, range.word(0).cached());
-  range.slice(0).store(range.word(0).with_held(false));
+  EXPECT_EQ(0xffffu, find_slice(first)->load().cached());
+  chunk_gate(first).leave();
   EXPECT_EQ(16, purge_all(*account_));  // it stayed in the stack
   expect_consistent(*account_);
 }
@@ -111,12 +115,12 @@ TEST_F(CachedTest, DecayTakesTheOldAndKeepsTheYoung) {
   TestRange range(3);
   for (size_t n = 0; n < 3; ++n) cache(range, 16 * n, 16);
   range.age(0, 2000);
-  range.age(2, 900);
+  range.age(2, 500);
   EXPECT_EQ(16, decay());
   EXPECT_EQ(0u, range.word(0).cached());
   EXPECT_EQ(0xffffu, range.word(1).cached());
   EXPECT_TRUE(range.word(2).queued());
-  range.age(2, 200);
+  range.age(2, 500);
   EXPECT_EQ(16, decay());
   EXPECT_EQ(16, usage(*account_));
   EXPECT_EQ(0, stat_of(*account_, Stat::kPgsteal));

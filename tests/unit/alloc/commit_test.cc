@@ -18,7 +18,6 @@ TEST_F(CommitTest, ReservedToUsedIsCharged) {
   EXPECT_EQ(0xffffu, range.word(0).used());
   EXPECT_EQ(0x000fu, range.word(1).used());
   EXPECT_EQ(account_->id, range.word(0).owner());
-  EXPECT_FALSE(range.word(0).held());
   EXPECT_EQ(1, stat_of(*account_, Stat::kPgpgin));
   EXPECT_EQ(20, stat_of(*account_, Stat::kCommitted));
   EXPECT_EQ(20, stat_of(*account_, Stat::kPageEvents));

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <bit>
 #include <cerrno>
+#include <thread>
 
 #include "tests/unit/alloc/range_support.h"
 
@@ -19,28 +21,77 @@ TEST(SliceWordTest, FieldsDoNotTouchEachOther) {
                        .with_used(0xa5a5)
                        .with_cached(0x1248)
                        .with_owner(0xabcdef)
-                       .with_held(true)
                        .with_purging(true)
                        .with_queued(true)
-                       .with_refault(true);
+                       .with_refault(true)
+                       .with_compound(true);
   EXPECT_EQ(0xa5a5u, word.used());
   EXPECT_EQ(0x1248u, word.cached());
   EXPECT_EQ(0xabcdefu, word.owner());
-  EXPECT_TRUE(word.held() && word.purging() && word.queued() && word.refault());
-  word = word.with_used(0).with_held(false).with_queued(false);
+  EXPECT_TRUE(word.purging() && word.queued() && word.refault() &&
+              word.compound());
+  word = word.with_used(0).with_compound(false).with_queued(false);
   EXPECT_EQ(0u, word.used());
   EXPECT_EQ(0x1248u, word.cached());
   EXPECT_EQ(0xabcdefu, word.owner());
-  EXPECT_TRUE(!word.held() && word.purging() && !word.queued() &&
-              word.refault());
+  EXPECT_TRUE(word.purging() && !word.queued() && word.refault() &&
+              !word.compound());
   word = word.with_cached(0).with_owner(0).with_purging(false);
   EXPECT_EQ(SliceWord().with_refault(true).bits(), word.bits());
 }
 
-TEST(SliceWordTest, IsSharedWhilePurgingMayTouchIt) {
-  EXPECT_FALSE(SliceWord().with_used(0xffff).with_owner(3).shared());
-  EXPECT_TRUE(SliceWord().with_cached(1).shared());
-  EXPECT_TRUE(SliceWord().with_queued(true).shared());
+TEST(SliceWordTest, TakesTheMarksOfAnotherButNotItsState) {
+  SliceWord other = SliceWord()
+                        .with_owner(9)
+                        .with_cached(1)
+                        .with_refault(true)
+                        .with_purging(true)
+                        .with_queued(true)
+                        .with_compound(true);
+  SliceWord word = SliceWord().with_owner(3).with_used(7).with_marks_of(other);
+  EXPECT_EQ(
+      SliceWord().with_owner(3).with_used(7).with_queued(true).with_compound(
+          true),
+      word);
+}
+
+TEST(ChunkGateTest, LetsManyInOrOnePurger) {
+  ChunkGate gate{};
+  gate.enter();
+  gate.enter();
+  EXPECT_FALSE(gate.try_enter_alone());
+  gate.leave();
+  EXPECT_FALSE(gate.try_enter_alone());
+  gate.leave();
+  EXPECT_TRUE(gate.try_enter_alone());
+  EXPECT_FALSE(gate.try_enter_alone());
+  gate.leave_alone();
+  EXPECT_TRUE(gate.try_enter_alone());
+  gate.reset();
+  gate.enter();
+  gate.leave();
+}
+
+TEST(ChunkGateTest, WhoComesWaitsForThePurger) {
+  ChunkGate gate{};
+  ASSERT_TRUE(gate.try_enter_alone());
+  std::atomic<int> inside{0};
+  std::thread first([&] {
+    gate.enter();
+    inside.fetch_add(1);
+    gate.leave();
+  });
+  std::thread second([&] {
+    gate.enter_alone();
+    inside.fetch_add(1);
+    gate.leave_alone();
+  });
+  sys::sleep_ns(10'000'000);
+  EXPECT_EQ(0, inside.load());
+  gate.leave_alone();
+  first.join();
+  second.join();
+  EXPECT_EQ(2, inside.load());
 }
 
 TEST(PageMaskTest, HoldsThePagesOfTheRangeInTheSlice) {

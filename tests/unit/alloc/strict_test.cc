@@ -65,7 +65,6 @@ TEST_F(StrictTest, ARefusedCommitIsCancelled) {
   EXPECT_EQ(ENOMEM, errno);
   EXPECT_EQ(4, usage(*account_));
   EXPECT_EQ(0x000fu, range.word(0).cached());
-  EXPECT_FALSE(range.word(0).held());
   EXPECT_EQ(0u, range.word(1).bits());
   expect_consistent(*account_);
   EXPECT_TRUE(range.commit(0, 40));
