@@ -195,7 +195,7 @@ Claim claim(Account& account, PurgerGate& gate, SliceNumber number,
   if (oldest != kAnyAge && age < static_cast<int32_t>(oldest)) {
     return Claim::kYoung;
   }
-  if (in_compounds(number) && !compound_is_free(number)) {
+  if (in_whole_compound(number) && !compound_is_free(number)) {
     // The last of its pages to be freed will be queued again.
     slice.store(word.with_queued(false));
     return Claim::kStale;
@@ -301,7 +301,7 @@ int64_t purge_batch(Account& account, int64_t goal, PurgeReason reason,
     if (result == Claim::kDone) {
       pages += pages_in(slice.load().cached());
       claimed[count++] = number;
-      if (in_compounds(number)) {
+      if (in_whole_compound(number)) {
         count += claim_siblings(account, number, claimed + count, &pages);
       }
     } else if (result != Claim::kStale) {

@@ -135,13 +135,10 @@ bool evict_other(Slice& slice, SliceNumber number, SliceWord word) {
   count_stat(owner, Stat::kPurged, pages);
   count_stat(owner, Stat::kPgpgout, 1);
   count_stat(owner, Stat::kPageEvents, pages);
-  if (in_compounds(number)) {
-    break_compound(owner, number);
-    word = slice.load();
-  }
   // It stays in the other's stack until that is looked through.
   if (word.queued()) note_misplaced();
   slice.store(word.with_cached(0).with_owner(0));
+  if (in_compounds(number)) break_compound(owner, number);
   return zero;
 }
 
@@ -301,19 +298,19 @@ class Entry {
  public:
   Entry(PageRange& range, const Account& account) : range_(range) {
     range_.enter();
-    if (UMEMCG_LIKELY(!needs_compounds(account))) return;
+    if (UMEMCG_LIKELY(!touches_compounds(account))) return;
     range_.leave();
     range_.enter_alone();
     alone_ = true;
   }
-  bool alone() const { return alone_; }
+  // The allocator's own records are charged by pages.
+  bool compounds() const { return alone_ && !t_context.no_fail; }
   void leave() { alone_ ? range_.leave_alone() : range_.leave(); }
 
  private:
-  // The allocator's own records, and blocks outside the ranges, are charged
-  // by pages.
-  bool needs_compounds(const Account& account) const {
-    return in_compounds(slice_number(range_.start())) && !t_context.no_fail &&
+  // Whether it may make, or break, a compound.
+  bool touches_compounds(const Account& account) const {
+    return in_compounds(slice_number(range_.start())) &&
            !in_whole_compounds(range_.start(), range_.end(), account);
   }
 
@@ -344,7 +341,7 @@ bool commit_pages(uintptr_t start, size_t size, bool* is_zero) {
     PageCounter* failed = nullptr;
     Entry entry(range, *account);
     Result result =
-        try_commit(range, *account, entry.alone(), &needed, &failed);
+        try_commit(range, *account, entry.compounds(), &needed, &failed);
     entry.leave();
     if (UMEMCG_LIKELY(result == Result::kDone)) {
       if (is_zero != nullptr) *is_zero = !needed.touched;
@@ -468,7 +465,9 @@ void decommit_pages(uintptr_t start, size_t size) {
     });
   }
   range.leave();
-  if (freed_by != nullptr) trim_shared_cache(*freed_by);
+  if (freed_by == nullptr) return;
+  trim_shared_cache(*freed_by);
+  decay_cached();
 }
 
 void release_pages(uintptr_t start, size_t size) {

@@ -2,6 +2,7 @@
 
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
+#include "base/sys.h"
 
 namespace umemcg {
 namespace {
@@ -35,6 +36,24 @@ void for_each_sibling(uintptr_t start, uintptr_t end, const Account& account,
     uint32_t mask = outside(n, start, end) & ~(word.used() | word.cached());
     if (free && mask != 0) function(slice, mask);
   }
+}
+
+// Puts the account's cached slices of a compound that is not whole into its
+// stack: each is given back by itself.
+void queue_cached(Account& account, SliceNumber first) {
+  const auto now = static_cast<uint32_t>(sys::coarse_ms());
+  SliceChain chain;
+  for (SliceNumber n = first; n != first + kCompoundSlices; ++n) {
+    Slice& slice = *find_slice(n);
+    SliceWord word = slice.load();
+    if (word.owner() != account.id || word.cached() == 0 || word.queued() ||
+        word.purging()) {
+      continue;
+    }
+    slice.store(word.with_queued(true));
+    chain.add(n, slice, now);
+  }
+  chain.push(account);
 }
 
 // A compound that nobody has yet will be whole.
@@ -94,6 +113,16 @@ void write_siblings(uintptr_t start, uintptr_t end, Account& account) {
   });
   account.cached_pages.fetch_add(pages, std::memory_order_relaxed);
   count_stat(account, Stat::kCached, pages);
+  for (uintptr_t at = round_down(start, kCompoundSize); at < end;
+       at += kCompoundSize) {
+    const SliceNumber first = slice_number(at);
+    if (!in_whole_compound(first)) queue_cached(account, first);
+  }
+}
+
+bool in_whole_compound(SliceNumber number) {
+  return in_compounds(number) &&
+         find_slice(first_of(number))->load().compound();
 }
 
 bool compound_is_free(SliceNumber number) {
@@ -111,6 +140,7 @@ void break_compound(Account& account, SliceNumber number) {
   if (!word.compound()) return;
   slice.store(word.with_compound(false));
   count_stat(account, Stat::kAnonThp, -kCompoundPages);
+  queue_cached(account, first_of(number));
 }
 
 }  // namespace umemcg

@@ -43,15 +43,20 @@ bool in_whole_compounds(uintptr_t start, uintptr_t end, const Account& account);
 // Pages beside [start, end) that have to be charged with it.
 // REQUIRES (of both): the gates of its compounds, alone.
 int64_t count_siblings(uintptr_t start, uintptr_t end, const Account& account);
-// Makes them cached. Called before the range itself is written.
+// Makes them cached: in a whole compound they are given back with it, else
+// each by itself. Called before the range itself is written.
 void write_siblings(uintptr_t start, uintptr_t end, Account& account);
+
+// Whether the compound around `number` is one account's, charged as a whole.
+// REQUIRES: its gate.
+bool in_whole_compound(SliceNumber number);
 
 // Whether no page of the compound around `number` is in use or being purged.
 // REQUIRES: its gate, alone.
 bool compound_is_free(SliceNumber number);
 
-// The compound around `number` is whole no more. REQUIRES: its gate, or that
-// its first slice is being purged by the caller.
+// The account's compound around `number` is whole no more; what it still has
+// cached there is queued. REQUIRES: its gate, alone.
 void break_compound(Account& account, SliceNumber number);
 
 }  // namespace umemcg

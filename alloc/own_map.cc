@@ -33,6 +33,7 @@ constinit std::atomic<bool> accounted{false};
 constinit std::atomic<int64_t> early_pages{0};
 constinit UMEMCG_TLS bool t_own_map = false;
 constinit UMEMCG_TLS size_t t_refused = 0;
+constinit UMEMCG_TLS int t_refused_errno = 0;  // the program's, before
 
 // _dl_find_object takes no lock and allocates nothing.
 void find_text() {
@@ -117,6 +118,7 @@ bool must_wait_for_range(size_t size) {
   if (t_refused != 0) return true;
   if (size >= kRangeObjectMax || t_own_map || ranges_exhausted()) return false;
   t_refused = size;
+  t_refused_errno = errno;
   return true;
 }
 
@@ -175,7 +177,11 @@ int allocator_mprotect(void* address, size_t size, int protection) {
       decommit_pages(start, size);
       return 0;
     }
-    return commit_pages(start, size, nullptr) ? 0 : fail(ENOMEM);
+    // mimalloc may do without this step, and then its malloc succeeds: errno
+    // stays as it was, but for 0, which would tell mimalloc of success.
+    const int before = errno;
+    if (commit_pages(start, size, nullptr)) return 0;
+    return fail(before != 0 ? before : ENOMEM);
   }
   // A block of its own is accessible and charged whole already.
   Slice* slice = find_slice_of(address);
@@ -191,6 +197,7 @@ OwnMapScope::~OwnMapScope() { t_own_map = false; }
 
 size_t take_refused_map() {
   size_t size = t_refused;
+  if (size != 0) errno = t_refused_errno;
   t_refused = 0;
   return size;
 }

@@ -39,7 +39,8 @@ class OwnMapScope {
 };
 
 // Bytes of the last mapping that was refused because a range should serve it;
-// 0 if none was since the last call. Per thread.
+// 0 if none was since the last call. Per thread. Puts errno back to what it was
+// before the refusal.
 size_t take_refused_map();
 
 }  // namespace umemcg

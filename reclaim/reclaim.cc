@@ -169,11 +169,11 @@ void charge_slow() {
   if (!charged) charged = charge_reserve(record, *g_segment.group(group));
   if (charged) {
     reserve_pages(*record.account, record.pages);
-    errno = record.saved_errno;
   } else {
     out_of_memory(record, group, won);
-    errno = ENOMEM;
   }
+  // The second try may still succeed; if not, the error callback says ENOMEM.
+  errno = record.saved_errno;
 }
 
 }  // namespace

@@ -132,8 +132,7 @@ bool start_accounting() {
   if (settings.disable || !settings.account.has(Kind::kHeap)) return false;
   if (!open_segment()) return false;
   PageCounter::set_link_window(
-      g_segment.group(0),
-      g_segment.group(g_segment.group_count() - 1) + 1);
+      g_segment.group(0), g_segment.group(g_segment.group_count() - 1) + 1);
   if (!join_group()) return false;
   map_fork_page();
   install_reclaim({settings.verbose, settings.oom});
@@ -146,8 +145,9 @@ bool start_accounting() {
       not_accounted("no address space for a range");
       return false;
     case AllocatorStart::kNotInRange:
-      not_accounted("a block of the allocator lies outside umemcg's range; "
-                    "is another malloc in front of it?");
+      not_accounted(
+          "a block of the allocator lies outside umemcg's range; "
+          "is another malloc in front of it?");
       return false;
   }
   return false;

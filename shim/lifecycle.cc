@@ -10,6 +10,7 @@
 #include "alloc/heap.h"
 #include "alloc/range.h"
 #include "base/sys.h"
+#include "shim/fork_gate.h"
 #include "shim/init.h"
 #include "shim/real.h"
 #include "shim/report.h"
@@ -21,13 +22,19 @@ namespace {
 
 constinit pthread_key_t thread_key = 0;
 constinit bool have_key = false;
+constinit ForkGate fork_gate;
+constinit UMEMCG_TLS bool t_leaving = false;
 
-// mimalloc's own destructor may run before or after this one; what it still
-// does, and what the program's later destructors allocate, is charged exactly.
+// mimalloc's own destructor has run before this one (its key is older). What
+// the program's later destructors still allocate is charged exactly.
 void end_thread(void*) {
   t_context.exiting = true;
   t_context.account = nullptr;
   release_line();
+  if (t_leaving) {
+    t_leaving = false;
+    fork_gate.leave();
+  }
 }
 
 void line_acquired() {
@@ -56,6 +63,7 @@ void forked_child() {
   accounts_reset_lock();
   reset_range_lock();
   reset_purges();
+  fork_gate.reset();
   t_charge_record.armed = false;
   if (state() != State::kReady) return;
   if (g_segment.is_private()) {
@@ -68,10 +76,14 @@ void forked_child() {
 // Purges of other threads end before the fork, so that the child finds no
 // slice in the middle of one. Bounded: the child also copes without.
 void before_fork() {
+  fork_gate.close();
   for (int i = 0; i < 100 && purge_in_progress(); ++i) sys::sleep_ns(100'000);
 }
 
+void after_fork_in_parent() { fork_gate.open(); }
+
 void after_fork_in_child() {
+  fork_gate.reset();
   check_fork();
   if (config().worker) start_worker();
 }
@@ -91,7 +103,7 @@ __attribute__((constructor)) void on_load() {
   if (state() != State::kReady) return;
   have_key = pthread_key_create(&thread_key, end_thread) == 0;
   if (thread_line() != nullptr) line_acquired();
-  pthread_atfork(before_fork, nullptr, after_fork_in_child);
+  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
   if (config().worker) start_worker();
 }
 
@@ -109,7 +121,15 @@ void install_lifecycle() {
 void begin_thread(Account* account) {
   if (state() != State::kReady) return;
   t_context.account = account;
+  fork_gate.enter();
   prime_thread();
+  fork_gate.leave();
+}
+
+void leave_thread() {
+  if (!have_key || pthread_setspecific(thread_key, &t_context) != 0) return;
+  fork_gate.enter();
+  t_leaving = true;
 }
 
 void start_worker() {

@@ -11,6 +11,9 @@ void install_lifecycle();
 struct Account;
 void begin_thread(Account* account);
 
+// Its function has ended; what follows are destructors, up to umemcg's own.
+void leave_thread();
+
 // The worker of UMEMCG_WORKER=1 (again after a fork).
 void start_worker();
 

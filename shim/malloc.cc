@@ -50,7 +50,9 @@ UMEMCG_COLD void* refuse() {
   return nullptr;
 }
 
-constexpr bool is_power_of_two(size_t n) { return n != 0 && (n & (n - 1)) == 0; }
+constexpr bool is_power_of_two(size_t n) {
+  return n != 0 && (n & (n - 1)) == 0;
+}
 
 // From this alignment on mimalloc maps a block by itself.
 constexpr size_t kOwnMapAlignment = 128 * kKiB;

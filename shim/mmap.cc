@@ -22,8 +22,7 @@ UMEMCG_EXPORT void* mmap(void* hint, size_t size, int protection, int flags,
   if (UMEMCG_UNLIKELY(umemcg::in_allocator(UMEMCG_CALLER()))) {
     return umemcg::allocator_mmap(hint, size, protection, flags, fd, offset);
   }
-  long at =
-      syscall(SYS_mmap, hint, size, protection, flags, fd, offset);
+  long at = syscall(SYS_mmap, hint, size, protection, flags, fd, offset);
   return reinterpret_cast<void*>(at);
 }
 

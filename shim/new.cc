@@ -17,10 +17,10 @@
 #include "stock/current.h"
 
 // The body of an operator new. The caller is looked at only after a failure.
-#define UMEMCG_NEW(allocate, ...)                                     \
-  void* block = allocate;                                             \
-  return UMEMCG_LIKELY(block != nullptr)                              \
-             ? block                                                  \
+#define UMEMCG_NEW(allocate, ...)        \
+  void* block = allocate;                \
+  return UMEMCG_LIKELY(block != nullptr) \
+             ? block                     \
              : umemcg::new_failed(__builtin_return_address(0), __VA_ARGS__)
 
 namespace umemcg {
@@ -71,8 +71,9 @@ Function library_new(const char* symbol, const void* caller) {
 
 [[noreturn]] void cannot_throw() {
   Line line;
-  print_line(line.text("operator new failed, and no C++ library is loaded "
-                       "that could throw std::bad_alloc"));
+  print_line(
+      line.text("operator new failed, and no C++ library is loaded "
+                "that could throw std::bad_alloc"));
   std::abort();
 }
 
@@ -85,15 +86,13 @@ UMEMCG_COLD void* new_failed(const void* caller, size_t size) {
   if (library == nullptr) cannot_throw();
   return library(size);
 }
-UMEMCG_COLD void* new_failed(const void* caller, size_t size,
-                             Align alignment) {
+UMEMCG_COLD void* new_failed(const void* caller, size_t size, Align alignment) {
   using Function = void* (*)(size_t, Align);
   auto library = library_new<Function>("_ZnwmSt11align_val_t", caller);
   if (library == nullptr) cannot_throw();
   return library(size, alignment);
 }
-UMEMCG_COLD void* new_failed(const void* caller, size_t size,
-                             Nothrow nothrow) {
+UMEMCG_COLD void* new_failed(const void* caller, size_t size, Nothrow nothrow) {
   using Function = void* (*)(size_t, Nothrow);
   auto library = library_new<Function>("_ZnwmRKSt9nothrow_t", caller);
   return library != nullptr ? library(size, nothrow) : nullptr;

@@ -28,7 +28,12 @@ Result run_thread(void* argument) {
   const Start<Result> copy = *start;
   begin_thread(copy.account);
   mi_free(start);
-  return copy.function(copy.argument);
+  Result result;
+  // Also when the function ends by pthread_exit or is cancelled.
+  pthread_cleanup_push([](void*) { leave_thread(); }, nullptr);
+  result = copy.function(copy.argument);
+  pthread_cleanup_pop(1);
+  return result;
 }
 
 // Calls `create` with a record for the new thread; `refused` without memory

@@ -30,7 +30,7 @@ struct Race {
 
   PageCounter root, counter;
   std::atomic<int> round;  // chargers run while it is odd; -1: the end
-  std::atomic<int> idle;   // chargers that see it even
+  std::atomic<int> idle;   // chargers that are done with the round
 
   void init() {
     root.init(nullptr, true);
@@ -39,13 +39,15 @@ struct Race {
 
   void charge_in_rounds(unsigned seed) {
     std::mt19937 random(seed);
-    int last = 0;
-    while (last >= 0) {
-      int64_t held = charge_until_even(random);
+    int64_t held = 0;
+    int settled = 0;
+    while (settled >= 0) {
       idle.fetch_add(1);
-      while ((last = round.load()) >= 0 && last % 2 == 0) sys::yield();
-      if (held > 0) counter.uncharge(held);
+      while (round.load() == settled) sys::yield();
+      held = charge_while_odd(held, random);
+      settled = round.load();
     }
+    if (held > 0) counter.uncharge(held);
   }
 
   void start_round() {
@@ -59,9 +61,8 @@ struct Race {
   void end() { round.store(-1); }
 
  private:
-  int64_t charge_until_even(std::mt19937& random) {
+  int64_t charge_while_odd(int64_t held, std::mt19937& random) {
     PageCounter* failed;
-    int64_t held = 0;
     while (round.load() % 2 == 1) {
       int64_t pages = 1 + static_cast<int64_t>(random() % 64);
       if (counter.try_charge(pages, &failed)) held += pages;
@@ -74,14 +75,17 @@ struct Race {
   }
 };
 
-// The limit moves to somewhere near the usage, from far above it, over and
-// over. What the chargers got is compared with the limit when all is still.
+// The limit moves to somewhere near the usage, over and over, from none and
+// from one that is near too (chargers then swap instead of adding). What they
+// got is compared with the limit when all is still.
 void move_the_limit(Race& race) {
   std::mt19937 random(7);
   int changed = 0, busy = 0;
   const auto end = steady_clock::now() + kRaceTime;
   while (steady_clock::now() < end) {
-    ASSERT_EQ(race.counter.set_max(kPageCounterMax), 0);
+    const int64_t before =
+        random() % 2 == 0 ? kPageCounterMax : race.counter.usage() + 3000;
+    ASSERT_EQ(race.counter.set_max(before), 0);
     race.start_round();
     for (auto i = random() % 300; i > 0; --i) sys::yield();
     const int64_t wanted =
@@ -95,7 +99,7 @@ void move_the_limit(Race& race) {
     } else {
       ++busy;
       ASSERT_EQ(error, -EBUSY);
-      ASSERT_EQ(race.counter.max(), kPageCounterMax);
+      ASSERT_EQ(race.counter.max(), before);
     }
     ASSERT_EQ(race.counter.usage(), race.root.usage());
   }

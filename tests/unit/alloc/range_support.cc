@@ -14,6 +14,7 @@ namespace {
 // All ranges are cut from here and never used twice, so that a slice's row is
 // fresh.
 constexpr size_t kSpace = 64 * kGiB;
+constexpr size_t kChunkSize = kChunkSlices * kSliceSize;
 
 uintptr_t take_space(size_t size) {
   static std::atomic<uintptr_t> next{0};
@@ -24,9 +25,9 @@ uintptr_t take_space(size_t size) {
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0, &error);
     EXPECT_EQ(0, error);
     sys::kRealMemory.advise(base, kSpace, MADV_NOHUGEPAGE);
-    next.store(round_up(reinterpret_cast<uintptr_t>(base), kSliceSize));
+    next.store(round_up(reinterpret_cast<uintptr_t>(base), kChunkSize));
   }
-  return next.fetch_add(size);
+  return next.fetch_add(round_up(size, kChunkSize));
 }
 
 struct Failure {

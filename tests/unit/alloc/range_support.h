@@ -14,7 +14,8 @@ namespace umemcg {
 
 class TestRange {
  public:
-  // Fresh address space of that many slices, no other test's.
+  // Fresh address space of that many slices, no other test's. It begins with
+  // a chunk.
   explicit TestRange(size_t slices);
   // Its pages are uncharged, as far as they are in use.
   ~TestRange();
