@@ -368,12 +368,14 @@ void sort_stacks() {
       SliceNumber number = link - 1;
       Slice& slice = *find_slice(number);
       link = slice.next.load(kRelaxed);
-      bool inside = gate.enter(number);
-      if (inside && slice.load().owner() != id) {
-        claim_misplaced(number, slice, slice.load());
+      const bool inside = gate.enter(number);
+      const SliceWord word = slice.load();
+      const bool stable = inside && !word.purging();
+      if (stable && word.owner() != id) {
+        claim_misplaced(number, slice, word);
       } else {
         kept.keep(number, slice);
-        if (!inside) note_misplaced();
+        if (!stable) note_misplaced();
       }
     }
     put_back(account, kept.with_rest(0));
@@ -445,16 +447,20 @@ void reset_purges() {
 
 void set_purge_protects(bool on) { purge_protects.store(on, kRelaxed); }
 
-// Under a limit that several processes share, a page cached here is missed
-// there: above 7/8 of the limit nothing is kept, below it at most 1/16 of it.
+// Under a limit that several processes share, or may share at any moment (a
+// domain's), a page cached here is missed there, and nobody but this process can
+// give it back: above 7/8 of the limit nothing is kept, below it all of them
+// together keep at most 1/16 of it.
 void trim_shared_cache(Account& account) {
   uint32_t group = account.group;
   int64_t keep = INT64_MAX;
   for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
     Group& row = *g_segment.group(group);
     int64_t max = row.memory.max();
-    if (max != kPageCounterMax && row.processes.load(kRelaxed) > 1) {
+    if (max != kPageCounterMax && !g_segment.is_private()) {
+      const int64_t sharers = row.processes.load(kRelaxed);
       int64_t here = row.memory.margin() < max / 8 ? 0 : max / 16;
+      if (sharers > 1) here /= sharers;
       if (here < keep) keep = here;
     }
     group = parent_group(g_segment, group);

@@ -350,7 +350,6 @@ bool commit_pages(uintptr_t start, size_t size, bool* is_zero) {
     if (result == Result::kRefused && make_room(failed, needed.charge()))
       continue;
     if (failed != nullptr) arm_record(*account, failed, needed.charge());
-    errno = ENOMEM;
     return false;
   }
 }

@@ -14,9 +14,10 @@
 namespace umemcg {
 
 // Makes [start, start + size) usable, charged to the calling thread's account
-// as far as it is not charged yet. False, with errno ENOMEM and the record
-// armed (stock/charge.h), when a limit or the system refuses. *is_zero (may be
-// null) says whether all of it is known to be zero.
+// as far as it is not charged yet. False, with the record armed
+// (stock/charge.h), when a limit refuses; false when the system does. errno is
+// kept: the allocation may yet succeed. *is_zero (may be null) says whether all
+// of it is known to be zero.
 bool commit_pages(uintptr_t start, size_t size, bool* is_zero);
 
 // mimalloc has no more use for it: its pages are cached from now on.

@@ -50,6 +50,13 @@ int fail(int error) {
   return -1;
 }
 
+// mimalloc may do without what is refused, and then its malloc succeeds: errno
+// stays as it was, but for 0, which would tell mimalloc of success. (If it does
+// fail, the error callback says ENOMEM.)
+void refuse_for_now() {
+  if (errno == 0) errno = ENOMEM;
+}
+
 void* plain_mmap(void* hint, size_t size, int protection, int flags, int fd,
                  long offset) {
   int error = 0;
@@ -153,7 +160,7 @@ void* allocator_mmap(void* hint, size_t size, int protection, int flags, int fd,
     return plain_mmap(hint, size, protection, flags, fd, offset);
   }
   if (t_charge_record.armed || must_wait_for_range(size)) {
-    errno = ENOMEM;
+    refuse_for_now();
     return MAP_FAILED;
   }
   return map_block(hint, size, flags);
@@ -177,11 +184,9 @@ int allocator_mprotect(void* address, size_t size, int protection) {
       decommit_pages(start, size);
       return 0;
     }
-    // mimalloc may do without this step, and then its malloc succeeds: errno
-    // stays as it was, but for 0, which would tell mimalloc of success.
-    const int before = errno;
     if (commit_pages(start, size, nullptr)) return 0;
-    return fail(before != 0 ? before : ENOMEM);
+    refuse_for_now();
+    return -1;
   }
   // A block of its own is accessible and charged whole already.
   Slice* slice = find_slice_of(address);

@@ -8,6 +8,7 @@
 #include "alloc/cached.h"
 #include "alloc/fork.h"
 #include "alloc/heap.h"
+#include "alloc/page_table.h"
 #include "alloc/range.h"
 #include "base/sys.h"
 #include "shim/fork_gate.h"
@@ -97,10 +98,31 @@ void* work(void*) {
   return nullptr;
 }
 
+// A program with a malloc of its own, or another library in front of this one:
+// its blocks do not lie in our ranges. (The address of malloc says nothing: it
+// may be a jump in the program.)
+void check_malloc() {
+  void* found = bound_function("malloc");
+  auto bound_malloc = reinterpret_cast<void* (*)(size_t)>(found);
+  auto bound_free = reinterpret_cast<void (*)(void*)>(bound_function("free"));
+  if (bound_malloc == nullptr || bound_free == nullptr) return;
+  void* block = bound_malloc(64);
+  const Slice* slice = find_slice_of(block);
+  const bool ours = slice != nullptr && slice->load().owner() != 0;
+  const bool refused = block == nullptr;
+  bound_free(block);
+  if (ours || refused) return;
+  const link_map* object = object_of(found);
+  const bool program = object == nullptr || object->l_name[0] == '\0';
+  not_accounted("malloc is not umemcg's but comes from",
+                program ? "the program itself" : object->l_name);
+}
+
 // The C library and the dynamic linker are ready only now.
 __attribute__((constructor)) void on_load() {
   ensure_started();
   if (state() != State::kReady) return;
+  check_malloc();
   have_key = pthread_key_create(&thread_key, end_thread) == 0;
   if (thread_line() != nullptr) line_acquired();
   pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);

@@ -5,7 +5,6 @@
 // loaded RTLD_LOCAL or linked with a static libstdc++.
 
 #include <dlfcn.h>
-#include <link.h>
 #include <mimalloc.h>
 
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include "base/attributes.h"
 #include "base/text.h"
 #include "shim/malloc_calls.h"
+#include "shim/real.h"
 #include "stock/current.h"
 
 // The body of an operator new. The caller is looked at only after a failure.
@@ -28,13 +28,6 @@ namespace {
 
 constexpr const char* kLibraries[] = {"libstdc++.so.6", "libc++.so.1",
                                       "libc++abi.so.1"};
-
-const link_map* object_of(const void* address) {
-  dl_find_object found;
-  return _dl_find_object(const_cast<void*>(address), &found) == 0
-             ? found.dlfo_link_map
-             : nullptr;
-}
 
 // The definition that `library` sees, unless it is ours. It stays loaded by
 // those who have loaded it.

@@ -47,4 +47,16 @@ int real_mlockall(int flags) {
   return static_cast<int>(::syscall(SYS_mlockall, flags));
 }
 
+// _dl_find_object takes no lock and allocates nothing.
+const link_map* object_of(const void* address) {
+  dl_find_object found;
+  return _dl_find_object(const_cast<void*>(address), &found) == 0
+             ? found.dlfo_link_map
+             : nullptr;
+}
+
+void* bound_function(const char* name) {
+  return ::dlsym(RTLD_DEFAULT, name);
+}
+
 }  // namespace umemcg

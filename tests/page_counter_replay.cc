@@ -47,7 +47,8 @@ Tokens split(const std::string& line) {
 std::string join(const Tokens& tokens, size_t first) {
   std::string text;
   for (size_t i = first; i < tokens.size(); ++i) {
-    text += (i > first ? " " : "") + tokens[i];
+    if (i > first) text += ' ';
+    text += tokens[i];
   }
   return text;
 }
@@ -104,16 +105,16 @@ class Tree {
 };
 
 std::string print_state(const PageCounter& c) {
-  std::string text = print_pages(c.usage());
-  for (int64_t pages : {c.max(), c.min(), c.low(), c.watermark()}) {
-    text += " " + print_pages(pages);
+  Tokens fields;
+  for (int64_t pages : {c.usage(), c.max(), c.min(), c.low(), c.watermark()}) {
+    fields.push_back(print_pages(pages));
   }
-  text += " " + std::to_string(c.failcnt());
+  fields.push_back(std::to_string(c.failcnt()));
   for (int64_t pages : {c.min_usage(), c.low_usage(), c.children_min_usage(),
                         c.children_low_usage()}) {
-    text += " " + print_pages(pages);
+    fields.push_back(print_pages(pages));
   }
-  return text;
+  return join(fields, 0);
 }
 
 std::string try_charge(Tree& tree, PageCounter& counter, int64_t pages) {

@@ -104,7 +104,7 @@ def clean_environment(**settings):
     return {**kept, "LC_ALL": "C", **settings}
 
 
-def plain(command, *, timeout=60, env=None, **kwargs):
+def plain(command, *, timeout=120, env=None, **kwargs):
     """Runs a command as it is; kills all that it started when it hangs."""
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -95,6 +95,21 @@ def forked_child_shares_the_limit(umemcg):
     check(150 <= got <= 340, f"the child got {got} blocks of 100,000", outcome)
 
 
+def what_a_parent_freed_is_its_childrens(umemcg):
+    """A parent that waits does not sit on memory that it has freed."""
+    script = ("import os, subprocess, sys\n"
+              "blocks = [bytearray(100000) for _ in range(400)]\n"
+              "del blocks\n"
+              "hog = 'print(len([bytearray(100000) for _ in range(450)]))'\n"
+              "if os.fork() == 0:\n"
+              "    exec(hog, {})\n"
+              "    os._exit(sys.stdout.flush() or 0)\n"
+              "os.wait()\n"
+              "subprocess.run([sys.executable, '-c', hog])\n")
+    outcome = umemcg.run([sys.executable, "-c", script], max="64M")
+    check(outcome.stdout == b"450\n450\n", "a child was refused", outcome)
+
+
 def nested_run(umemcg):
     """umemcg under umemcg: the inner limit holds."""
     inner = umemcg.run_command(umemcg.hog(), ["--max", "64M"])
@@ -113,4 +128,5 @@ if __name__ == "__main__":
     main([hog_stops_at_the_limit, hog_through_the_path, no_limit_no_hindrance,
           room_left_is_no_refusal, one_block_over_the_limit,
           limit_is_met_again_and_again, children_share_the_limit,
-          forked_child_shares_the_limit, nested_run, reserve_may_be_zero])
+          forked_child_shares_the_limit, what_a_parent_freed_is_its_childrens,
+          nested_run, reserve_may_be_zero])

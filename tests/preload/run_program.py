@@ -4,7 +4,7 @@
         -- PROGRAM ARGS...
 
 Fails unless the program exits 0, was accounted, and umemcg said nothing beyond
-what --expect-line allows. A program that exits 77 is skipped, with its words.
+what --expect-line allows and --require-line demands. A program that exits 77 is skipped, with its words.
 """
 
 import argparse
@@ -28,6 +28,8 @@ def parse():
                         help="RLIMIT_AS of umemcg and the program, in bytes")
     parser.add_argument("--expect-line", metavar="REGEX",
                         help="a line that umemcg says, once at most")
+    parser.add_argument("--require-line", metavar="REGEX",
+                        help="a line that umemcg says, exactly once")
     parser.add_argument("command", nargs="+")
     return parser.parse_args()
 
@@ -50,8 +52,8 @@ def run_under(umemcg, arguments, **kwargs):
 
 
 def check_words(outcome, arguments):
-    """A refusal's line where there is a limit, and what --expect-line names."""
-    expected = arguments.expect_line
+    """A refusal's line where there is a limit, and what the options name."""
+    expected = arguments.expect_line or arguments.require_line
     unexpected = [line for line in outcome.complaints()
                   if not (arguments.max and is_refusal(line))
                   and not (expected and re.search(expected, line))]
@@ -60,6 +62,7 @@ def check_words(outcome, arguments):
         said = [line for line in outcome.complaints()
                 if re.search(expected, line)]
         check(len(said) <= 1, f"said more than once: {said}", outcome)
+        check(said or not arguments.require_line, "not said", outcome)
 
 
 def run(umemcg, arguments):

@@ -22,6 +22,7 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr auto kRaceTime = milliseconds(700);
+constexpr uint64_t kPause = 20'000;  // ns
 
 // A limited counter, below the root, and chargers that run in rounds: during
 // a round they only charge, so that what they hold at its end is settled.
@@ -43,7 +44,7 @@ struct Race {
     int settled = 0;
     while (settled >= 0) {
       idle.fetch_add(1);
-      while (round.load() == settled) sys::yield();
+      while (round.load() == settled) sys::sleep_ns(kPause);
       held = charge_while_odd(held, random);
       settled = round.load();
     }
@@ -56,7 +57,7 @@ struct Race {
   }
   void end_round() {
     round.fetch_add(1);
-    while (idle.load() != kChargers) sys::yield();
+    while (idle.load() != kChargers) sys::sleep_ns(kPause);
   }
   void end() { round.store(-1); }
 
@@ -87,7 +88,7 @@ void move_the_limit(Race& race) {
         random() % 2 == 0 ? kPageCounterMax : race.counter.usage() + 3000;
     ASSERT_EQ(race.counter.set_max(before), 0);
     race.start_round();
-    for (auto i = random() % 300; i > 0; --i) sys::yield();
+    sys::sleep_ns(random() % 300'000);
     const int64_t wanted =
         race.counter.usage() + static_cast<int64_t>(random() % 128);
     const int error = race.counter.set_max(wanted);
@@ -118,7 +119,7 @@ TEST(PageCounterRace, SetMaxAgainstThreads) {
   for (unsigned i = 0; i < Race::kChargers; ++i) {
     chargers.emplace_back([&, i] { race->charge_in_rounds(i); });
   }
-  while (race->idle.load() != Race::kChargers) sys::yield();
+  while (race->idle.load() != Race::kChargers) sys::sleep_ns(kPause);
   move_the_limit(*race);
   race->end();
   for (std::thread& charger : chargers) charger.join();
@@ -134,7 +135,7 @@ TEST(PageCounterRace, SetMaxAgainstProcesses) {
     chargers.push_back(
         std::make_unique<test::Child>([&, i] { race->charge_in_rounds(i); }));
   }
-  while (race->idle.load() != Race::kChargers) sys::yield();
+  while (race->idle.load() != Race::kChargers) sys::sleep_ns(kPause);
   move_the_limit(*race);
   race->end();
   for (auto& charger : chargers) EXPECT_EQ(charger->wait(), 0);
@@ -168,13 +169,13 @@ TEST(PageCounterRace, AfterALowerLimitNoReaderSeesMore) {
       ++lowered;
       // A charge that looked before and swaps after is taken back: give the
       // three of them time to see it.
-      for (int i = 0; i < 5; ++i) sys::yield();
+      sys::sleep_ns(5 * kPause);
       for (int i = 0; i < 100; ++i) {
         ASSERT_LE(counter.usage(), kLow + 3 * 7);
       }
     }
     ASSERT_EQ(counter.set_max(kHigh), 0);
-    sys::yield();
+    sys::sleep_ns(kPause);
   }
   stop = true;
   for (std::thread& charger : chargers) charger.join();

@@ -54,10 +54,11 @@ class ProcessForkTest : public test::FileSegmentTest {
   pid_t fork_grandchild(Body body) {
     pid_t pid = ::fork();
     if (pid == 0) {
+      // Here, since the child may be killed before it stores it.
+      stage_->grandchild = ::getpid();
       body();
       ::_exit(testing::Test::HasFailure() ? 1 : 0);
     }
-    stage_->grandchild = pid;
     return pid;
   }
   int64_t usage() { return domain_.group(group_)->memory.usage(); }

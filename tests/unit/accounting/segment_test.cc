@@ -200,8 +200,9 @@ TEST_F(FileSegment, WhatIsNoFileIsRefused) {
 }
 
 TEST_F(FileSegment, ATruncatedFileIsRefused) {
-  for (size_t size : {size_t{0}, size_t{1}, sizeof(SegmentHeader) - 1,
-                      sizeof(SegmentHeader), segment_bytes(kSmall) - 1}) {
+  // Downwards: what is cut off stays lost.
+  for (size_t size : {segment_bytes(kSmall) - 1, sizeof(SegmentHeader),
+                      sizeof(SegmentHeader) - 1, size_t{1}, size_t{0}}) {
     std::filesystem::resize_file(path_, size);
     EXPECT_EQ(attach(), EINVAL) << size;
     EXPECT_STREQ(why_, "is truncated or damaged") << size;

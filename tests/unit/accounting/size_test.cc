@@ -59,7 +59,7 @@ TEST(ParseSize, RefusesWhatDoesNotFit64Bits) {
   for (const char* text :
        {"18446744073709551616", "99999999999999999999", "0x10000000000000000",
         "02000000000000000000000", "16E", "17179869184G", "16777216T",
-        "0x10000000000000K", "02000000000000000000K"}) {
+        "0x40000000000000K", "02000000000000000000K"}) {
     EXPECT_EQ(pages_of(text), kError) << text;
   }
   EXPECT_EQ(pages_of("17179869183G"), kPageCounterMax);

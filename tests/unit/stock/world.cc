@@ -31,14 +31,16 @@ std::string path_of(uint32_t group) {
   return group == kRootGroup ? "" : text;
 }
 
+int64_t pages_in_word(const std::atomic<uint64_t>& slot,
+                      const Account& account) {
+  uint64_t word = slot.load(kRelaxed);
+  return word >> 32 == account.ledger_index + 1 ? static_cast<uint32_t>(word)
+                                                : 0;
+}
+
 int64_t pages_for(StockLine& line, const Account& account) {
   int64_t pages = 0;
-  for (auto& slot : line.slots) {
-    uint64_t word = slot.load(kRelaxed);
-    if (word >> 32 == account.ledger_index + 1) {
-      pages += static_cast<uint32_t>(word);
-    }
-  }
+  for (auto& slot : line.slots) pages += pages_in_word(slot, account);
   return pages;
 }
 
@@ -83,6 +85,14 @@ int64_t all_stock(const Account& account) {
   int64_t pages = 0;
   for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
     pages += pages_for(*g_segment.line(i), account);
+  }
+  return pages;
+}
+
+int64_t all_reservations(const Account& account) {
+  int64_t pages = 0;
+  for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
+    pages += pages_in_word(g_segment.line(i)->reservation, account);
   }
   return pages;
 }

@@ -30,6 +30,8 @@ int64_t ledger_pages(const Account& account);
 // Pages that the calling thread, and all threads, have charged ahead for it.
 int64_t own_stock(const Account& account);
 int64_t all_stock(const Account& account);
+// Pages that reclaim has won for threads that have not come back for them.
+int64_t all_reservations(const Account& account);
 // A statistic of the account's group, descendants not included.
 int64_t stat_of(const Account& account, Stat stat);
 
