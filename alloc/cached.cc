@@ -15,11 +15,16 @@ constexpr uint32_t kDecayMs = 1000;
 constexpr uint32_t kDecayPauseMs = 100;
 constexpr uint32_t kAnyAge = UINT32_MAX;
 
-constinit std::atomic<int32_t> purges{0};
+// Purges under way. They are counted by the period that they began in, its
+// last bit; a new period begins when those of the one before have ended.
+constinit std::atomic<int32_t> purges[2];
+constinit std::atomic<uint32_t> period{0};
 constinit std::atomic<uint32_t> last_decay_ms{0};
 constinit std::atomic<bool> purge_protects{false};
 // There may be slices in a stack of an account that does not own them.
 constinit std::atomic<bool> misplaced{false};
+// Where the thread's last purge of a subtree met others; null: nowhere.
+constinit UMEMCG_TLS ChunkGate* t_met_others = nullptr;
 
 uint32_t now_ms() { return static_cast<uint32_t>(sys::coarse_ms()); }
 
@@ -306,6 +311,7 @@ int64_t purge_batch(Account& account, int64_t goal, PurgeReason reason,
       }
     } else if (result != Claim::kStale) {
       kept.keep(number, slice);
+      if (result == Claim::kBusy) t_met_others = &chunk_gate(number);
     }
   }
   gate.leave();
@@ -323,7 +329,8 @@ int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
   bool more = true;
   SliceChain refused;  // back into the stack at the end, or it has none
   // seq_cst: a charge that fails later than this sees it (purge_in_progress).
-  purges.fetch_add(1);
+  std::atomic<int32_t>& under_way = purges[period.load() % 2];
+  under_way.fetch_add(1);
   while (more && pages < goal) {
     int64_t got =
         purge_batch(account, goal - pages, reason, oldest, refused, &more);
@@ -334,7 +341,7 @@ int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
     pages += got;
   }
   refused.push(account);
-  purges.fetch_sub(1);
+  under_way.fetch_sub(1);
   return pages;
 }
 
@@ -390,6 +397,7 @@ int64_t purge_cached(Account& account, int64_t goal, PurgeReason reason) {
 
 int64_t purge_cached_subtree(uint32_t group, int64_t goal, PurgeReason reason) {
   int64_t pages = 0;
+  t_met_others = nullptr;
   if (UMEMCG_UNLIKELY(misplaced.load(kRelaxed)) &&
       misplaced.exchange(false, kRelaxed)) {
     sort_stacks();
@@ -421,7 +429,39 @@ int64_t decay_cached() {
   return pages;
 }
 
-bool purge_in_progress() { return purges.load() != 0; }
+bool purge_in_progress() {
+  return purges[0].load() != 0 || purges[1].load() != 0;
+}
+
+namespace {
+
+template <typename Done>
+void wait_until(uint64_t deadline, Done done) {
+  while (!done() && sys::monotonic_ns() < deadline) sys::sleep_ns(50'000);
+}
+
+// Waits for the purges that are under way, not for those that begin meanwhile.
+// (Some may: whoever reads the period just before it ends.)
+void wait_for_purges(uint64_t deadline) {
+  uint32_t now = period.load();
+  if (purges[(now + 1) % 2].load() == 0) {
+    period.compare_exchange_strong(now, now + 1);
+  }
+  std::atomic<int32_t>& before = purges[(period.load() + 1) % 2];
+  wait_until(deadline, [&before] { return before.load() == 0; });
+}
+
+}  // namespace
+
+void wait_for_others(uint64_t deadline) {
+  if (purge_in_progress()) wait_for_purges(deadline);
+  if (t_met_others == nullptr) return;
+  wait_until(deadline, [] {
+    bool nobody = t_met_others->try_enter_alone();
+    if (nobody) t_met_others->leave_alone();
+    return nobody;
+  });
+}
 
 // The word is read again after the count of purges: the purge may have ended
 // between the two, and its word must not be stored back.
@@ -440,7 +480,7 @@ SliceWord wait_for_purge(Slice& slice) {
 }
 
 void reset_purges() {
-  purges.store(0);
+  for (auto& count : purges) count.store(0);
   reset_chunk_gates();
   misplaced.store(false, kRelaxed);
 }
@@ -448,9 +488,9 @@ void reset_purges() {
 void set_purge_protects(bool on) { purge_protects.store(on, kRelaxed); }
 
 // Under a limit that several processes share, or may share at any moment (a
-// domain's), a page cached here is missed there, and nobody but this process can
-// give it back: above 7/8 of the limit nothing is kept, below it all of them
-// together keep at most 1/16 of it.
+// domain's), a page cached here is missed there, and nobody but this process
+// can give it back: above 7/8 of the limit nothing is kept, below it all of
+// them together keep at most 1/16 of it.
 void trim_shared_cache(Account& account) {
   uint32_t group = account.group;
   int64_t keep = INT64_MAX;

@@ -349,7 +349,11 @@ bool commit_pages(uintptr_t start, size_t size, bool* is_zero) {
     }
     if (result == Result::kRefused && make_room(failed, needed.charge()))
       continue;
-    if (failed != nullptr) arm_record(*account, failed, needed.charge());
+    // What is cached here counts as well: it may be purged before the second
+    // try. What that does not need of the reservation goes back.
+    if (failed != nullptr) {
+      arm_record(*account, failed, needed.charge() + needed.reused);
+    }
     return false;
   }
 }

@@ -14,10 +14,9 @@
 namespace umemcg {
 namespace {
 
-constexpr std::array kForwarded = {SIGINT,  SIGTERM, SIGHUP,   SIGQUIT,
-                                   SIGUSR1, SIGUSR2, SIGALRM,  SIGCONT,
-                                   SIGTSTP, SIGTTIN, SIGTTOU,  SIGWINCH,
-                                   SIGPIPE, SIGURG,  SIGVTALRM};
+constexpr std::array kForwarded = {
+    SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,  SIGUSR1, SIGUSR2, SIGALRM,  SIGCONT,
+    SIGTSTP, SIGTTIN, SIGTTOU, SIGWINCH, SIGPIPE, SIGURG,  SIGVTALRM};
 
 volatile sig_atomic_t child_pid = 0;
 

@@ -37,7 +37,8 @@ std::string PreloadPath::link_into(const std::string& folder) {
   }
   if (error) {
     return "the path of libumemcg.so has a blank or a colon, and no link to "
-           "it could be made in " + folder + " (" + error.message() + ")";
+           "it could be made in " +
+           folder + " (" + error.message() + ")";
   }
   library_ = folder + "/" + kLibrary;
   return "";

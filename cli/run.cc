@@ -54,14 +54,15 @@ std::string group_name(const RunOptions& options) {
 // Makes the group with its limits; empty, or what went wrong.
 std::string make_group(const RunOptions& options, const std::string& path) {
   if (path.find_first_not_of('/') == std::string::npos) {
-    return "the group " + path + " is the root, which has no limits; name one "
+    return "the group " + path +
+           " is the root, which has no limits; name one "
            "below it, such as /a";
   }
   uint32_t index;
   int error = create_group(g_segment, path.c_str(), &index);
   if (error != 0) {
-    return "the group " + path + " cannot be made (" +
-           strerrordesc_np(error) + ")";
+    return "the group " + path + " cannot be made (" + strerrordesc_np(error) +
+           ")";
   }
   Group& group = *g_segment.group(index);
   if (options.max) {
@@ -86,8 +87,8 @@ int report(const RunOptions& options, int status) {
     fd = ::open(options.report.c_str(),
                 O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0) {
-      return fail("the report cannot be written to " + options.report +
-                  ": " + std::strerror(errno));
+      return fail("the report cannot be written to " + options.report + ": " +
+                  std::strerror(errno));
     }
   }
   if (options.json) {

@@ -93,8 +93,8 @@ std::string RunDomain::open(const std::string& name) {
   const char* why = "cannot be made";
   int error = join_domain(g_segment, chosen.c_str(), &why);
   if (error != 0) {
-    return "the domain " + chosen + " " + why + " (" +
-           strerrordesc_np(error) + ")";
+    return "the domain " + chosen + " " + why + " (" + strerrordesc_np(error) +
+           ")";
   }
   path_ = g_segment.path();
   if (!name.empty()) return "";

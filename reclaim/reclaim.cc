@@ -23,6 +23,12 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 // As MAX_RECLAIM_RETRIES.
 constexpr int kFruitlessRounds = 16;
+// Rounds that did win something, but not for this request, count as well: a
+// large one beside many small ones must end.
+constexpr int kMostRounds = 128;
+// How long a request waits, in all, for others that are in the middle of
+// giving pages back: the system may have put them to sleep.
+constexpr uint64_t kWaitForOthersNs = 100'000'000;
 // The most that the reserve serves at once: one small page of mimalloc.
 constexpr uint32_t kSmallRequest = 16;
 // How long after a refusal the reserve is open.
@@ -69,11 +75,9 @@ Won reclaim_round(uint32_t group, int64_t goal) {
   return won;
 }
 
-// Somebody else may be about to give pages back: let them.
+// Perhaps somebody frees something: let them.
 void wait_a_little(int round) {
-  if (purge_in_progress()) {
-    sys::sleep_ns(50'000);
-  } else if (round % 4 == 3) {
+  if (round % 4 == 3) {
     sys::sleep_ns(20'000);
   } else {
     sys::yield();
@@ -85,8 +89,10 @@ bool reclaim_and_charge(ChargeRecord& record, Won* won) {
   if (group == kNone) return false;
   const int64_t goal =
       record.pages > kChargeBatch ? record.pages : kChargeBatch;
+  const uint64_t deadline = sys::monotonic_ns() + kWaitForOthersNs;
   int fruitless = 0;
-  while (fruitless < kFruitlessRounds) {
+  for (int rounds = 0; fruitless < kFruitlessRounds && rounds < kMostRounds;
+       ++rounds) {
     Won round = reclaim_round(group, goal);
     won->purged += round.purged;
     won->drained += round.drained;
@@ -99,7 +105,9 @@ bool reclaim_and_charge(ChargeRecord& record, Won* won) {
     record.failed = failed;
     group = g_segment.group_of(failed);
     if (group == kNone || record.pages > failed->max()) return false;
-    if (round.total() == 0) wait_a_little(fruitless++);
+    if (round.total() != 0) continue;
+    wait_for_others(deadline);
+    wait_a_little(fruitless++);
   }
   return false;
 }

@@ -55,8 +55,6 @@ const link_map* object_of(const void* address) {
              : nullptr;
 }
 
-void* bound_function(const char* name) {
-  return ::dlsym(RTLD_DEFAULT, name);
-}
+void* bound_function(const char* name) { return ::dlsym(RTLD_DEFAULT, name); }
 
 }  // namespace umemcg

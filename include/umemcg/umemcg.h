@@ -26,7 +26,7 @@ typedef struct umemcg_group umemcg_group;
  *   ENODEV  the process is not accounted
  *   EINVAL  not a group
  */
-ssize_t umemcg_get(umemcg_group *group, const char *file, char *buf,
+ssize_t umemcg_get(umemcg_group* group, const char* file, char* buf,
                    size_t size);
 
 #ifdef __cplusplus

@@ -1,0 +1,150 @@
+// Threads at a limit, with the slow half of try_charge behind the refused
+// commit as in an allocation. Who has room gets its pages, whatever the others
+// have cached, charged ahead or fail to get.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/sys.h"
+#include "alloc/cached.h"
+
+#include "reclaim/reclaim.h"
+#include "stock/charge.h"
+#include "stock/current.h"
+#include "stock/stock.h"
+#include "tests/stress/harness.h"
+#include "tests/unit/stock/world.h"
+
+namespace umemcg {
+namespace {
+
+constexpr int kThreads = 4;
+constexpr unsigned kBig = 512;  // pages
+
+// As a failing malloc: the commit, mimalloc's callback, the second try.
+bool allocate(const TestRange& range, size_t page, size_t count) {
+  if (range.commit(page, count)) return true;
+  uint64_t t0=sys::monotonic_ns(); unsigned rec=t_charge_record.pages; if (t_charge_record.armed) g_charge_slow_hook();
+  uint64_t t1=sys::monotonic_ns();long won=(long)(reservation_word().load()&0xffffffff);
+  const bool committed = range.commit(page, count);
+  if (!committed && count < 500) { Account&a=*t_context.account; bool pip=purge_in_progress(); long u=usage(a), c=a.cached_pages.load(), st=all_stock(a), rs=all_reservations(a); PageTotals t=count_pages(a.id);
+   std::printf("FAIL won %ld %.1fms count %zu armed %d usage %ld cached %ld stock %ld reserved %ld purging %d table used %ld cached %ld rec %u\n", won, static_cast<double>(t1-t0)/1e6, count, t_charge_record.armed, u,c,st,rs,pip,t.used,t.cached, rec);}
+  t_charge_record.armed = false;
+  return committed;
+}
+
+class LimitStress : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    start_world();
+    reset_thread();
+    install_reclaim({false, OomPolicy::kFail});
+  }
+  void TearDown() override { reset_thread(); }
+
+  void run(int workers, const Crew::Step& step) {
+    Crew crew(workers, step);
+    const uint64_t end =
+        sys::monotonic_ns() + static_cast<uint64_t>(stress_seconds(2) * 1e9);
+    while (sys::monotonic_ns() < end && !HasFailure()) {
+      ASSERT_LE(usage(*account_), account_->counter->max());
+      sys::sleep_ns(1'000'000);
+    }
+  }
+
+  Account* account_ = nullptr;
+};
+
+// What the threads have in use never adds up to more than the limit: nobody is
+// refused, though all that they freed is cached and their stocks are full.
+class RoomStress : public LimitStress,
+                   public ::testing::WithParamInterface<int64_t> {};
+
+TEST_P(RoomStress, NoRequestThatFitsFails) {
+  const int64_t budget = GetParam() / kThreads;
+  account_ = &new_account(GetParam());
+  TestRange range(kThreads * 1024);
+  const size_t area = range.pages() / kThreads;
+  std::atomic<int64_t> done{0};
+  run(kThreads, [&](int worker, Random& random) {
+    t_context.account = account_;
+    const size_t first = static_cast<size_t>(worker) * area;
+    const size_t most = static_cast<size_t>(std::min<int64_t>(budget, 64));
+    size_t pages[64] = {};
+    int64_t held = 0;
+    // Some blocks side by side in the thread's area, freed in any order.
+    for (int i = 0; i < 400; ++i) {
+      const size_t block = below(random, 64);
+      const size_t at = first + block * 64;
+      if (pages[block] != 0) {
+        range.decommit(at, pages[block]);
+        held -= static_cast<int64_t>(pages[block]);
+        pages[block] = 0;
+        continue;
+      }
+      const size_t count = 1 + below(random, static_cast<uint32_t>(most));
+      if (held + static_cast<int64_t>(count) > budget) continue;
+      EXPECT_TRUE(allocate(range, at, count)) << count << " of " << budget;
+      pages[block] = count;
+      held += static_cast<int64_t>(count);
+      done.fetch_add(1);
+    }
+    for (size_t block = 0; block < 64; ++block) {
+      range.decommit(first + block * 64, pages[block]);
+    }
+  });
+  EXPECT_GT(done.load(), 1000);
+}
+
+INSTANTIATE_TEST_SUITE_P(Limits, RoomStress,
+                         ::testing::Values(64, 256, 1024, 4000));
+
+// 512-page requests that must fail beside 1-page requests that have room.
+TEST_F(LimitStress, LargeFailuresMakeNoSmallOneFail) {
+  constexpr int64_t kBase = 200;
+  constexpr int64_t kSmall = 8;  // each small charger holds at most so many
+  account_ = &new_account(kBase + kBig);
+  TestRange range(kThreads * 64);
+  t_context.account = account_;
+  ASSERT_TRUE(range.commit(0, kBase));
+  const size_t area = range.pages() / (2 * kThreads);
+  std::atomic<int64_t> small_done{0};
+  std::atomic<int64_t> large_failed{0};
+  std::atomic<uint64_t> slowest_ns{0};
+  run(kThreads, [&](int worker, Random& random) {
+    t_context.account = account_;
+    const size_t first = kBase + static_cast<size_t>(worker) * area;
+    if (worker % 2 == 0) {
+      // One page is held by each small charger at all times; so one of those
+      // below never fits.
+      for (size_t i = 0; i < kSmall; ++i) {
+        EXPECT_TRUE(allocate(range, first + i, 1));
+        small_done.fetch_add(1);
+      }
+      const size_t keep = below(random, kSmall);
+      for (size_t i = 0; i < kSmall; ++i) {
+        if (i != keep) range.decommit(first + i, 1);
+      }
+    } else if (small_done.load() > 100) {
+      const uint64_t start = sys::monotonic_ns();
+      if (!allocate(range, first, kBig)) large_failed.fetch_add(1);
+      const uint64_t took = sys::monotonic_ns() - start;
+      if (took > slowest_ns.load()) slowest_ns.store(took);
+      range.decommit(first, kBig);
+    }
+  });
+  EXPECT_GT(small_done.load(), 1000);
+  EXPECT_GT(large_failed.load(), 10);
+  // It fails in bounded time, though others give pages back all the time.
+  EXPECT_LT(slowest_ns.load(), 1'000'000'000u);
+  RecordProperty("large_failed", static_cast<int>(large_failed.load()));
+  std::printf("small %ld, large failed %ld, slowest %.1f ms\n",
+              static_cast<long>(small_done.load()),
+              static_cast<long>(large_failed.load()),
+              static_cast<double>(slowest_ns.load()) / 1e6);
+}
+
+}  // namespace
+}  // namespace umemcg
