@@ -68,6 +68,8 @@ Account* make_account(uint32_t group) {
   if (ledger == kNone) return nullptr;
   account->counter = &g_segment.group(group)->memory;
   account->ledger = g_segment.ledger(ledger);
+  account->ledger->pages.store(0, kRelaxed);
+  for (auto& stat : account->ledger->stat) stat.store(0, kRelaxed);
   account->id = id;
   account->group = group;
   account->ledger_index = ledger;

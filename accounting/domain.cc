@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "base/errno_saver.h"
-#include "base/sys.h"
 
 namespace umemcg {
 namespace {
@@ -44,20 +43,19 @@ int join_domain(Segment& segment, const char* name, const char** why) {
   domain_path(name, path);
   *why = "has a name that is too long";
   if (path.wanted() != path.length()) return ENAMETOOLONG;
-  int error = segment.attach_file(path.c_str(), why);
-  if (error == ENOENT) {
+  int error = 0;
+  // Again if another process makes it, or removes it, at this moment.
+  for (int tries = 0; tries < 10; ++tries) {
+    error = segment.attach_file(path.c_str(), why);
+    if (error != ENOENT) return error;
     if (std::strchr(name, '/') == nullptr) {
       *why = "cannot be made: its directory is missing or not private";
       error = make_domain_directory();
       if (error != 0) return error;
     }
-    error = segment.create_file(path.c_str(), SegmentSizes{});
     *why = "cannot be made";
-  }
-  // Another process is making it at this moment.
-  for (int i = 0; i < 100 && (error == EEXIST || error == EINVAL); ++i) {
-    error = segment.attach_file(path.c_str(), why);
-    if (error == EINVAL) sys::sleep_ns(1'000'000);
+    error = segment.create_file(path.c_str(), SegmentSizes{});
+    if (error != EEXIST) return error;
   }
   return error;
 }

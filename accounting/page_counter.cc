@@ -68,11 +68,11 @@ int64_t PageCounter::limit_of(Limit limit) const {
   return max + reserve_.load(kRelaxed);
 }
 
-// The peaks are racy on purpose, as in the kernel: two chargers may each
-// believe that theirs was the highest, and the lower one may be stored last.
-// The error is at most the difference of the two.
 void PageCounter::raise_watermark(int64_t usage) {
-  if (usage > watermark_.load(kRelaxed)) watermark_.store(usage, kRelaxed);
+  int64_t seen = watermark_.load(kRelaxed);
+  while (usage > seen &&
+         !watermark_.compare_exchange_weak(seen, usage, kRelaxed)) {
+  }
 }
 
 // min_usage is min(usage, min), low_usage likewise; the parent's sums follow

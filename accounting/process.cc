@@ -81,23 +81,40 @@ void fill_slot(Segment& segment, uint32_t process, uint32_t group,
   slot.pid.store(sys::process_id(), kRelaxed);
   slot.group.store(group, kRelaxed);
   TextBuffer(slot.name, sizeof(slot.name)).text(name);
-  slot.state.store(ProcessState::kAttached, std::memory_order_release);
-  raise_high(segment.header().processes_high, process);
+  // Counted before it is there: a kill in between leaves one too many, which
+  // only makes batches smaller, never one too few.
   add_to_ancestors(segment, group, &Group::processes, +1);
   add_to_ancestors(segment, group, &Group::processes_total, +1);
+  // release: pairs with the acquire loads of `state`.
+  slot.state.store(ProcessState::kAttached, std::memory_order_release);
+  raise_high(segment.header().processes_high, process);
 }
 
-// Takes the first slot whose byte can be locked through `fd`: a free one, or a
-// dead process's, which is reaped first. REQUIRES: the segment's lock.
-uint32_t claim_slot(Segment& segment, int fd) {
-  for (uint32_t i = 0; i < segment.process_count(); ++i) {
-    if (!file_lock_try(fd, slot_lock_offset(i))) continue;
+// Reaps every dead process; how many. REQUIRES: the segment's lock.
+uint32_t reap_dead(Segment& segment, int fd) {
+  uint32_t reaped = 0;
+  for (uint32_t i = 0; i < segment.processes_used(); ++i) {
     // acquire: pairs with fill_slot().
-    if (segment.process(i)->state.load(std::memory_order_acquire) !=
-        ProcessState::kFree) {
-      reap_process(segment, i);
+    bool used = segment.process(i)->state.load(std::memory_order_acquire) !=
+                ProcessState::kFree;
+    if (!used || file_lock_held(fd, slot_lock_offset(i))) continue;
+    reap_process(segment, i);
+    ++reaped;
+  }
+  return reaped;
+}
+
+// Takes a free slot, and its lock through `fd`, when all the dead have been
+// reaped. REQUIRES: the segment's lock.
+uint32_t claim_slot(Segment& segment, int fd) {
+  reap_dead(segment, fd);
+  for (uint32_t i = 0; i < segment.process_count(); ++i) {
+    // acquire: pairs with fill_slot().
+    if (segment.process(i)->state.load(std::memory_order_acquire) ==
+            ProcessState::kFree &&
+        file_lock_try(fd, slot_lock_offset(i))) {
+      return i;
     }
-    return i;
   }
   return kNone;
 }
@@ -167,15 +184,7 @@ uint32_t reap_dead_processes(Segment& segment) {
   if (fd < 0) return 0;
   uint32_t reaped = 0;
   if (segment.lock(100)) {
-    for (uint32_t i = 0; i < segment.processes_used(); ++i) {
-      if (segment.process(i)->state.load(std::memory_order_acquire) ==
-              ProcessState::kFree ||
-          file_lock_held(fd, slot_lock_offset(i))) {
-        continue;
-      }
-      reap_process(segment, i);
-      ++reaped;
-    }
+    reaped = reap_dead(segment, fd);
     segment.unlock();
   }
   sys::close(fd);

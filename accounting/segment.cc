@@ -12,6 +12,7 @@
 #include "accounting/file_lock.h"
 #include "base/errno_saver.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "base/units.h"
 
 namespace umemcg {
@@ -68,7 +69,7 @@ void Segment::set_view(char* base) {
 }
 
 // REQUIRES: `base` is zeroed memory that nobody else looks at yet.
-int Segment::map_fresh(char* base, size_t total, const SegmentSizes& sizes) {
+void Segment::map_fresh(char* base, size_t total, const SegmentSizes& sizes) {
   Offsets at = offsets_of(sizes);
   sizes_ = sizes;
   set_view(base);
@@ -93,7 +94,6 @@ int Segment::map_fresh(char* base, size_t total, const SegmentSizes& sizes) {
   h.next_group_id.store(2, std::memory_order_relaxed);
   // release: pairs with the acquire in check_header().
   h.magic.store(kMagic, std::memory_order_release);
-  return 0;
 }
 
 int Segment::create_private(const SegmentSizes& sizes) {
@@ -102,24 +102,39 @@ int Segment::create_private(const SegmentSizes& sizes) {
   void* base = sys::map_anonymous(total, PROT_READ | PROT_WRITE, &error);
   if (base == nullptr) return error;
   path_[0] = '\0';
-  return map_fresh(static_cast<char*>(base), total, sizes);
+  map_fresh(static_cast<char*>(base), total, sizes);
+  return 0;
 }
 
 int Segment::create_file(const char* path, const SegmentSizes& sizes) {
   if (std::strlen(path) >= sizeof(path_)) return ENAMETOOLONG;
-  int fd = sys::open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  // Made under a name of its own: whoever finds the domain finds it whole,
+  // even if its maker was killed.
+  Text<sizeof(path_) + 64> fresh;
+  const char* slash = std::strrchr(path, '/');
+  if (slash != nullptr) fresh.text(path, static_cast<size_t>(slash + 1 - path));
+  fresh.text(".umemcg-").signed_number(sys::process_id());
+  fresh.character('-').number(sys::monotonic_ns());
+  int fd =
+      sys::open(fresh.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (fd < 0) return -fd;
   size_t total = segment_bytes(sizes);
   ErrnoSaver saver;
-  int error = ::ftruncate(fd, static_cast<off_t>(total)) == 0 ? 0 : errno;
+  // Backed at once: a file system that is full later must not end a host
+  // process by SIGBUS when it touches a fresh row.
+  int error = ::posix_fallocate(fd, 0, static_cast<off_t>(total));
   char* base = error == 0 ? map_file(fd, total, &error) : nullptr;
   sys::close(fd);
-  if (base == nullptr) {
-    ::unlink(path);
-    return error;
+  if (base != nullptr) {
+    map_fresh(base, total, sizes);
+    std::strcpy(path_, path);
+    if (::link(fresh.c_str(), path) != 0) {
+      error = errno;
+      detach();
+    }
   }
-  std::strcpy(path_, path);
-  return map_fresh(base, total, sizes);
+  ::unlink(fresh.c_str());
+  return error;
 }
 
 // What is wrong with it, or null.

@@ -18,8 +18,8 @@ namespace umemcg {
 struct SegmentSizes {
   uint32_t groups = 4096;
   uint32_t processes = 1024;
-  uint32_t ledgers = 16384;
-  uint32_t lines = 16384;
+  uint32_t ledgers = 8192;
+  uint32_t lines = 8192;
 };
 
 class Segment {
@@ -33,7 +33,7 @@ class Segment {
   int create_private(const SegmentSizes& sizes);
 
   // A new file at `path` (mode 0600), with a fresh tree, mapped; 0 or an error
-  // number. EEXIST if there is one.
+  // number. EEXIST if there is one. It appears there whole or not at all.
   int create_file(const char* path, const SegmentSizes& sizes);
 
   // Maps the domain at `path`; 0, or an error number with *why saying what is
@@ -83,7 +83,7 @@ class Segment {
   void reset_lock();
 
  private:
-  int map_fresh(char* base, size_t total, const SegmentSizes& sizes);
+  void map_fresh(char* base, size_t total, const SegmentSizes& sizes);
   void set_view(char* base);
   const char* check_header(const SegmentHeader& header, size_t file_size);
 

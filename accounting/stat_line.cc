@@ -77,18 +77,25 @@ void read_stats(Segment& segment, uint32_t group, bool subtree,
   }
 }
 
+namespace {
+// The pages of a word of a stock, if they are charged to the subtree.
+int64_t pages_in_subtree(Segment& segment, uint64_t word, uint32_t group) {
+  uint32_t index = static_cast<uint32_t>(word >> 32);
+  Ledger* ledger = index != 0 ? segment.ledger(index - 1) : nullptr;
+  uint64_t owner = ledger != nullptr ? ledger->owner.load(kRelaxed) : 0;
+  bool inside = owner != 0 && in_subtree(segment, owner_group(owner), group);
+  return inside ? static_cast<uint32_t>(word) : 0;
+}
+}  // namespace
+
 int64_t stock_pages(Segment& segment, uint32_t group) {
   int64_t pages = 0;
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
-    for (auto& slot : segment.line(i)->slots) {
-      uint64_t word = slot.load(kRelaxed);
-      uint32_t index = static_cast<uint32_t>(word >> 32);
-      Ledger* ledger = index != 0 ? segment.ledger(index - 1) : nullptr;
-      uint64_t owner = ledger != nullptr ? ledger->owner.load(kRelaxed) : 0;
-      if (owner != 0 && in_subtree(segment, owner_group(owner), group)) {
-        pages += static_cast<uint32_t>(word);
-      }
+    StockLine& line = *segment.line(i);
+    for (auto& slot : line.slots) {
+      pages += pages_in_subtree(segment, slot.load(kRelaxed), group);
     }
+    pages += pages_in_subtree(segment, line.reservation.load(kRelaxed), group);
   }
   return pages;
 }

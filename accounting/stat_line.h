@@ -24,7 +24,8 @@ void flush_stat_line(Segment& segment, StockLine& line);
 void read_stats(Segment& segment, uint32_t group, bool subtree,
                 int64_t out[kStats]);
 
-// Pages in the stocks of the subtree's threads.
+// Pages that are charged ahead in the subtree: the stocks of threads, and what
+// reclaim has won for a request that has not come back for it.
 int64_t stock_pages(Segment& segment, uint32_t group);
 
 }  // namespace umemcg

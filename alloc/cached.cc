@@ -453,14 +453,16 @@ void wait_for_purges(uint64_t deadline) {
 
 }  // namespace
 
-void wait_for_others(uint64_t deadline) {
-  if (purge_in_progress()) wait_for_purges(deadline);
-  if (t_met_others == nullptr) return;
+bool wait_for_others(uint64_t deadline) {
+  const bool purging = purge_in_progress();
+  if (purging) wait_for_purges(deadline);
+  if (t_met_others == nullptr) return purging;
   wait_until(deadline, [] {
     bool nobody = t_met_others->try_enter_alone();
     if (nobody) t_met_others->leave_alone();
     return nobody;
   });
+  return true;
 }
 
 // The word is read again after the count of purges: the purge may have ended

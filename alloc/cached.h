@@ -56,9 +56,9 @@ UMEMCG_COLD SliceWord wait_for_purge(Slice& slice);
 
 // Waits for those who keep pages from being given back, until `deadline`
 // (monotonic_ns): for the purges that are under way, and for whoever was at
-// work where the thread's last purge of a subtree met others. REQUIRES: the
-// thread has no gate.
-void wait_for_others(uint64_t deadline);
+// work where the thread's last purge of a subtree met others. False if there
+// was nobody. REQUIRES: the thread has no gate.
+bool wait_for_others(uint64_t deadline);
 
 // Whether some thread is in the middle of giving pages back. A slice that says
 // `purging` while this is false was left so by a fork.

@@ -265,6 +265,18 @@ bool system_grants(const PageRange& range) {
                       PROT_READ | PROT_WRITE) == 0;
 }
 
+// A refusal while one waits already: mimalloc did without the first, and wants
+// something else now. The slow half reclaims for the larger.
+void note_refusal(Account& account, PageCounter* failed, int64_t pages) {
+  ChargeRecord& record = t_charge_record;
+  if (failed != nullptr) {
+    arm_record(account, failed, pages);
+  } else if (record.armed && record.account == &account &&
+             pages > record.pages && pages <= UINT32_MAX) {
+    record.pages = static_cast<uint32_t>(pages);
+  }
+}
+
 enum class Result { kDone, kRefused, kNoMemory };
 
 // One attempt, within the gates. Cached pages of the same account were charged
@@ -327,6 +339,12 @@ bool make_room(PageCounter* failed, int64_t pages) {
                               PurgeReason::kReclaim) > 0;
 }
 
+bool make_room_anywhere(size_t size) {
+  return purge_cached_subtree(kRootGroup,
+                              static_cast<int64_t>(size >> kPageShift),
+                              PurgeReason::kReclaim) > 0;
+}
+
 }  // namespace
 
 void set_commit_protects(bool on) { commit_protects.store(on, kRelaxed); }
@@ -349,10 +367,14 @@ bool commit_pages(uintptr_t start, size_t size, bool* is_zero) {
     }
     if (result == Result::kRefused && make_room(failed, needed.charge()))
       continue;
+    // What is cached counts against the system's own limits too.
+    if (result == Result::kNoMemory && make_room_anywhere(range.size())) {
+      continue;
+    }
     // What is cached here counts as well: it may be purged before the second
     // try. What that does not need of the reservation goes back.
-    if (failed != nullptr) {
-      arm_record(*account, failed, needed.charge() + needed.reused);
+    if (result == Result::kRefused) {
+      note_refusal(*account, failed, needed.charge() + needed.reused);
     }
     return false;
   }

@@ -100,8 +100,10 @@ void collect_thread() {
 }
 
 size_t trim_allocator() {
+  check_fork();
   collect_thread();
   drain_own_stock();
+  drop_reservation();
   int64_t pages =
       purge_cached_subtree(kRootGroup, INT64_MAX, PurgeReason::kTrim);
   return static_cast<size_t>(pages) * kPageSize;

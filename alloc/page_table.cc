@@ -63,7 +63,7 @@ ChunkGate& chunk_gate(SliceNumber number) {
   return leaf->gates[(number & (kLeafSlices - 1)) / kChunkSlices];
 }
 
-void ChunkGate::wait_for_purger() { sys::yield(); }
+void ChunkGate::wait_for_purger(int round) { sys::pause(round); }
 
 namespace {
 template <typename Function>

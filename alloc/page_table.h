@@ -114,9 +114,9 @@ class ChunkGate {
   // acquire: pairs with leave_alone(), so the purger's marks are seen.
   void enter() {
     uint32_t inside = state_.load(std::memory_order_relaxed);
-    for (;;) {
+    for (int round = 0;;) {
       if (UMEMCG_UNLIKELY((inside & kAlone) != 0)) {
-        wait_for_purger();
+        wait_for_purger(round++);
         inside = state_.load(std::memory_order_relaxed);
       } else if (state_.compare_exchange_weak(inside, inside + 1,
                                               std::memory_order_acquire,
@@ -134,7 +134,7 @@ class ChunkGate {
         nobody, kAlone, std::memory_order_acquire, std::memory_order_relaxed);
   }
   void enter_alone() {
-    while (!try_enter_alone()) wait_for_purger();
+    for (int round = 0; !try_enter_alone(); ++round) wait_for_purger(round);
   }
   void leave_alone() { state_.store(0, std::memory_order_release); }
 
@@ -148,7 +148,7 @@ class ChunkGate {
 
  private:
   static constexpr uint32_t kAlone = uint32_t{1} << 31;
-  static void wait_for_purger();
+  static void wait_for_purger(int round);
 
   std::atomic<uint32_t> state_;
   std::atomic<bool> compounds_;

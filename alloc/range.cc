@@ -169,15 +169,18 @@ bool add_range(size_t size) {
   range.size = size;
   range.touched.store(start, kRelaxed);
   void* memory = reinterpret_cast<void*>(start);
-  bool mapped = map_page_table(start, size);
-  if (mapped) advise_huge_pages(range);
-  if (!mapped || !give_to_mimalloc(range)) {
+  if (!map_page_table(start, size)) {
     sys::unmap(memory, size);
     return false;
   }
-  // release: pairs with ranges_low().
+  advise_huge_pages(range);
+  // Known to in_range() before another thread can be given any of it.
+  // release: pairs with ranges_low() and in_range().
   range_count.store(index + 1, std::memory_order_release);
-  return true;
+  if (give_to_mimalloc(range)) return true;
+  range.size = 0;  // the place is spent
+  sys::unmap(memory, size);
+  return false;
 }
 
 // The next range, or a smaller one where address space is scarce.
@@ -231,7 +234,8 @@ bool ranges_low() {
   int count = range_count.load(std::memory_order_acquire);
   if (count == 0) return false;
   const Range& last = ranges[count - 1];
-  return last.start + last.size - last.touched.load(kRelaxed) < kLowWater;
+  const size_t low = last.size / 4 < kLowWater ? last.size / 4 : kLowWater;
+  return last.start + last.size - last.touched.load(kRelaxed) < low;
 }
 
 bool ranges_exhausted() { return exhausted.load(kRelaxed); }

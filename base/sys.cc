@@ -104,6 +104,14 @@ void futex_wake(uint32_t* word, int waiters) {
 
 void yield() { call(SYS_sched_yield); }
 
+void pause(int round) {
+  if (round < 32) {
+    yield();
+  } else {
+    sleep_ns(50'000);
+  }
+}
+
 void sleep_ns(uint64_t ns) {
   timespec duration = to_timespec(ns);
   call(SYS_nanosleep, &duration, nullptr);

@@ -53,6 +53,9 @@ void close(int fd);
 int futex_wait(uint32_t* word, uint32_t expected, uint64_t timeout_ns);
 void futex_wake(uint32_t* word, int waiters);
 void yield();
+// Waits in a loop: yields at first, then sleeps, so that a real-time thread
+// lets the one that it waits for run. `round` counts from 0.
+void pause(int round);
 void sleep_ns(uint64_t ns);
 
 pid_t process_id();

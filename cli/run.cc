@@ -70,7 +70,7 @@ std::string make_group(const RunOptions& options, const std::string& path) {
     group.memory.set_reserve(default_reserve(*options.max));
   }
   if (options.reserve) group.memory.set_reserve(*options.reserve);
-  if (options.high) group.high.store(*options.high);
+  if (options.high) group.high.store(*options.high, std::memory_order_relaxed);
   if (options.low) group.memory.set_low(*options.low);
   if (options.min) group.memory.set_min(*options.min);
   return "";

@@ -23,8 +23,8 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 // As MAX_RECLAIM_RETRIES.
 constexpr int kFruitlessRounds = 16;
-// Rounds that did win something, but not for this request, count as well: a
-// large one beside many small ones must end.
+// Rounds in which somebody won something, but not for this request, end too: a
+// large one beside many small ones must not go on for ever.
 constexpr int kMostRounds = 128;
 // How long a request waits, in all, for others that are in the middle of
 // giving pages back: the system may have put them to sleep.
@@ -106,8 +106,7 @@ bool reclaim_and_charge(ChargeRecord& record, Won* won) {
     group = g_segment.group_of(failed);
     if (group == kNone || record.pages > failed->max()) return false;
     if (round.total() != 0) continue;
-    wait_for_others(deadline);
-    wait_a_little(fruitless++);
+    if (!wait_for_others(deadline)) wait_a_little(fruitless++);
   }
   return false;
 }

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include "accounting/control_file.h"
+#include "alloc/fork.h"
 #include "base/attributes.h"
 #include "include/umemcg/umemcg.h"
 #include "shim/init.h"
@@ -14,6 +15,7 @@ extern "C" UMEMCG_EXPORT ssize_t umemcg_get(umemcg_group* group,
                                             size_t size) {
   using namespace umemcg;
   ensure_started();
+  check_fork();
   Account* account = g_process_account.load(std::memory_order_acquire);
   if (state() != State::kReady || account == nullptr) {
     errno = ENODEV;

@@ -10,8 +10,8 @@ constexpr int kPauses = 2000;  // 100 ms
 
 void ForkGate::enter() {
   uint32_t state = state_.load(std::memory_order_relaxed);
-  for (;;) {
-    if (state >= kFork) {
+  for (int pauses = 0;;) {
+    if (state >= kFork && pauses++ < kPauses) {
       sys::sleep_ns(kPauseNs);
       state = state_.load(std::memory_order_relaxed);
     } else if (state_.compare_exchange_weak(state, state + 1,

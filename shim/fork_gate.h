@@ -1,7 +1,8 @@
 // Keeps forks away from threads that begin or end: mimalloc's own set-up and
 // clean-up of a thread take locks that a child would inherit held
 // (tests/mimalloc_contract). Threads pass in and out; a fork closes the gate,
-// waits for those inside, at most 100 ms, and opens it again on both sides.
+// waits for those inside, and opens it again on both sides. Both wait at most
+// 100 ms: a program's own fork handlers may join, or wait for, such a thread.
 #pragma once
 
 #include <atomic>

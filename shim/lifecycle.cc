@@ -65,6 +65,7 @@ void forked_child() {
   reset_range_lock();
   reset_purges();
   fork_gate.reset();
+  t_leaving = false;
   t_charge_record.armed = false;
   if (state() != State::kReady) return;
   if (g_segment.is_private()) {
@@ -85,7 +86,8 @@ void after_fork_in_parent() { fork_gate.open(); }
 
 void after_fork_in_child() {
   fork_gate.reset();
-  check_fork();
+  // In a domain the child joins at its first slow path: most children exec.
+  if (g_segment.is_private() || config().worker) check_fork();
   if (config().worker) start_worker();
 }
 

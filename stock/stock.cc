@@ -33,7 +33,12 @@ int64_t give_back(Segment& segment, uint64_t word) {
   uint64_t owner = ledger != nullptr ? ledger->owner.load(kRelaxed) : 0;
   Group* group = owner != 0 ? segment.group(owner_group(owner)) : nullptr;
   if (group == nullptr) return 0;
-  ledger->pages.fetch_sub(pages, kRelaxed);
+  // The word's process may have died and been reaped since the word was taken:
+  // then its ledger has been given back whole, this word included.
+  if (ledger->pages.fetch_sub(pages, kRelaxed) < pages) {
+    ledger->pages.fetch_add(pages, kRelaxed);
+    return 0;
+  }
   ledger->stat[static_cast<int>(Stat::kUncharged)].fetch_add(pages, kRelaxed);
   group->memory.uncharge(pages);
   return pages;
@@ -164,8 +169,9 @@ StockLine* claim_line() {
   line->reservation_ms.store(0, kRelaxed);
   Account* account = g_process_account.load(std::memory_order_acquire);
   if (account != nullptr) {
-    line->group.store(account->group + 1, kRelaxed);
+    // Counted before it is written down: see fill_slot() in process.cc.
     add_to_ancestors(g_segment, account->group, &Group::threads, +1);
+    line->group.store(account->group + 1, kRelaxed);
   }
   return line;
 }

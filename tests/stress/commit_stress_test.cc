@@ -97,7 +97,6 @@ class CommitStress : public ::testing::TestWithParam<Mode> {
   // One piece of work of a worker.
   void step(Random& random) {
     Extent& extent = extents_[below(random, kExtents)];
-    ++steps_;
     if (below(random, 200) == 0) disturb(random);
     if (!extent.try_lock()) return;
     const unsigned page = below(random, 3) == 0
@@ -190,8 +189,6 @@ class CommitStress : public ::testing::TestWithParam<Mode> {
     crew.stop();
     look_at_everything();
     EXPECT_GT(refused_.load(), 0);
-    std::printf("steps %ld refused %ld\n", (long)steps_.load(),
-                (long)refused_.load());
   }
 
   // Everything given back, nothing is charged.
@@ -218,7 +215,6 @@ class CommitStress : public ::testing::TestWithParam<Mode> {
   std::deque<Extent> extents_;
   std::array<Tenant, kTenants> tenants_{};
   std::atomic<int64_t> refused_{0};
-  std::atomic<int64_t> steps_{0};
 };
 
 TEST_P(CommitStress, CountersAndPageTableAgree) {

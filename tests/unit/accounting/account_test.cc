@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cerrno>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -118,18 +118,28 @@ TEST_F(AccountTest, WithoutALedgerThereIsNone) {
 }
 
 TEST_F(AccountTest, OfManyThreadsOneMakesIt) {
-  const uint32_t group = test::make_group(g_segment, "/contended");
-  std::vector<Account*> found(4, nullptr);
+  constexpr uint32_t kThreads = 4;
+  const uint32_t rounds = test::kSmall.groups;
+  std::atomic<uint32_t> ready{0};
+  std::vector<std::vector<Account*>> found(kThreads);
   std::vector<std::thread> threads;
-  for (Account*& account : found) {
+  for (auto& mine : found) {
     threads.emplace_back([&] {
-      account = account_of(group);
-      account_charge(*account, 1);
+      for (uint32_t round = 0; round < rounds; ++round) {
+        // All at once.
+        ++ready;
+        while (ready < kThreads * (round + 1)) {
+        }
+        mine.push_back(account_of(round));
+        account_charge(*mine.back(), 1);
+      }
     });
   }
   for (std::thread& thread : threads) thread.join();
-  for (Account* account : found) EXPECT_EQ(account, found[0]);
-  EXPECT_EQ(found[0]->ledger->pages, 4);
+  for (uint32_t round = 0; round < rounds; ++round) {
+    for (auto& mine : found) ASSERT_EQ(mine[round], found[0][round]);
+    EXPECT_EQ(found[0][round]->ledger->pages, kThreads);
+  }
 }
 
 TEST_F(AccountTest, KeepsErrno) {

@@ -1,6 +1,7 @@
 #include "accounting/domain.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +47,7 @@ class DomainDirectory : public testing::Test {
   void TearDown() override {
     std::error_code ignored;
     std::filesystem::remove_all(directory_, ignored);
+    std::filesystem::remove_all(directory_ + "-own", ignored);
   }
   void as_user(const std::function<void()>& body) {
     test::Child child([&] {
@@ -104,7 +107,9 @@ TEST_F(DomainDirectory, ThatIsAnotherUsersIsRefused) {
 
 TEST_F(DomainDirectory, ThatIsNoDirectoryIsRefused) {
   as_user([&] {
-    std::filesystem::create_directory_symlink("/tmp", directory_);
+    // Not even a link to a private one: who may place it may turn it.
+    ASSERT_EQ(::mkdir((directory_ + "-own").c_str(), 0700), 0);
+    std::filesystem::create_directory_symlink(directory_ + "-own", directory_);
     EXPECT_EQ(make_domain_directory(), EACCES);
     std::filesystem::remove(directory_);
     std::ofstream(directory_) << "x";
@@ -145,6 +150,15 @@ TEST_F(JoinDomain, SaysWhatIsWrong) {
 
 // A path that is cut would be another file's.
 TEST_F(JoinDomain, RefusesANameThatIsTooLong) {
+  // Cut, this would be a file that can be made.
+  const std::string folder = scratch_.file(std::string(240, 'f'));
+  std::filesystem::create_directory(folder);
+  const std::string file = folder + "/" + std::string(250, 'x');
+  ASSERT_EQ(join_domain(segment_, (folder + "/ok").c_str(), &why_), 0);
+  segment_.detach();
+  ASSERT_GT(file.size(), 511u);
+  EXPECT_EQ(join_domain(segment_, file.c_str(), &why_), ENAMETOOLONG);
+  EXPECT_STREQ(why_, "has a name that is too long");
   const std::string deep = scratch_.file(std::string(600, 'x'));
   EXPECT_EQ(join_domain(segment_, deep.c_str(), &why_), ENAMETOOLONG);
   EXPECT_EQ(join_domain(segment_, std::string(600, 'x').c_str(), &why_),
@@ -152,11 +166,27 @@ TEST_F(JoinDomain, RefusesANameThatIsTooLong) {
   EXPECT_FALSE(segment_.mapped());
 }
 
+// Who is killed while making one leaves nothing that others stumble over.
+TEST_F(JoinDomain, AfterAMakerThatWasKilled) {
+  test::Child maker([&] {
+    sys::memory.map = [](void*, size_t, int, int, int, off_t, int*) -> void* {
+      ::raise(SIGKILL);
+      return nullptr;
+    };
+    join_domain(segment_, path_.c_str(), &why_);
+  });
+  EXPECT_EQ(maker.wait(), 256 + SIGKILL);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_EQ(join_domain(segment_, path_.c_str(), &why_), 0);
+}
+
 // Of processes that start together one makes the domain, and all are in it.
 TEST_F(JoinDomain, EightProcessesAtOnce) {
   constexpr int kProcesses = 8;
-  for (int round = 0; round < 5; ++round) {
-    const std::string path = scratch_.file("race" + std::to_string(round));
+  const std::string folder = scratch_.file("races");
+  std::filesystem::create_directory(folder);
+  for (int round = 0; round < 10; ++round) {
+    const std::string path = folder + "/" + std::to_string(round);
     test::Shared<std::atomic<int>> ready;
     std::vector<std::unique_ptr<test::Child>> children;
     for (int i = 0; i < kProcesses; ++i) {
@@ -177,6 +207,8 @@ TEST_F(JoinDomain, EightProcessesAtOnce) {
     EXPECT_EQ(segment.group(kRootGroup)->memory.usage(), kProcesses);
     segment.detach();
   }
+  std::filesystem::directory_iterator files(folder), none;
+  EXPECT_EQ(std::distance(files, none), 10) << "the losers left something";
 }
 
 }  // namespace

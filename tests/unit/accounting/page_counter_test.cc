@@ -135,9 +135,9 @@ TEST_F(PageCounterTest, TheReserveLiesOnTopOfMax) {
 
 // Without a limit there is nothing for a reserve to lie on.
 TEST_F(PageCounterTest, UnlimitedHasNoReserve) {
-  leaf_.set_reserve(3);
-  leaf_.charge(kPageCounterMax);
-  EXPECT_FALSE(leaf_.try_charge(1, &failed_, Limit::kMaxAndReserve));
+  root_.set_reserve(3);
+  root_.charge(kPageCounterMax);
+  EXPECT_FALSE(root_.try_charge(1, &failed_, Limit::kMaxAndReserve));
 }
 
 TEST_F(PageCounterTest, SetMaxRefusesBelowTheUsage) {

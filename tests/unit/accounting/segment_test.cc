@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "base/sys.h"
@@ -103,7 +104,8 @@ TEST(SegmentFault, NoMemoryIsAnError) {
   EXPECT_EQ(segment.create_file(path.c_str(), kSmall), ENOMEM);
   sys::memory = sys::kRealMemory;
   EXPECT_FALSE(segment.mapped());
-  EXPECT_FALSE(std::filesystem::exists(path)) << "half a domain is left";
+  EXPECT_TRUE(std::filesystem::is_empty(scratch.path()))
+      << "half a domain is left";
 }
 
 class FileSegment : public test::FileSegmentTest {
@@ -155,7 +157,15 @@ TEST_F(FileSegment, AnyUmaskGivesTheSameMode) {
 }
 
 TEST_F(FileSegment, IsMadeOnce) {
+  domain_.group(kRootGroup)->memory.charge(7);
   EXPECT_EQ(other_.create_file(path_.c_str(), kSmall), EEXIST);
+  EXPECT_FALSE(other_.mapped());
+  EXPECT_EQ(domain_.group(kRootGroup)->memory.usage(), 7);
+  std::filesystem::directory_iterator files(scratch_.path()), none;
+  EXPECT_EQ(std::distance(files, none), 1);
+  std::string longest = scratch_.file(std::string(255, 'n'));
+  EXPECT_EQ(other_.create_file(longest.c_str(), kSmall), 0);
+  other_.detach();
   EXPECT_EQ(other_.create_file(scratch_.file("no/such").c_str(), kSmall),
             ENOENT);
   EXPECT_EQ(other_.create_file(std::string(600, 'x').c_str(), kSmall),

@@ -20,7 +20,7 @@ TEST_F(RefusalTest, ArmsTheRecordAndChangesNothing) {
   ASSERT_TRUE(range.commit(0, 16));
   errno = EINTR;
   EXPECT_FALSE(range.commit(16, 17));
-  EXPECT_EQ(ENOMEM, errno);
+  EXPECT_EQ(EINTR, errno);
   EXPECT_TRUE(t_charge_record.armed);
   EXPECT_EQ(account_, t_charge_record.account);
   EXPECT_EQ(account_->counter, t_charge_record.failed);

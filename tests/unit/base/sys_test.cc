@@ -174,30 +174,57 @@ TEST_F(SysTest, NothingIsACancellationPoint) {
 
 void ignore_signal(int) {}
 
-// A signal that interrupts the call must not look like an error.
-TEST_F(SysTest, ReadRetriesWhenInterrupted) {
-  struct sigaction action = {};
-  action.sa_handler = ignore_signal;  // and no SA_RESTART
-  struct sigaction before;
-  ASSERT_EQ(::sigaction(SIGUSR1, &action, &before), 0);
-  int ends[2];
-  ASSERT_EQ(::pipe(ends), 0);
-  const pid_t reader = ::getpid();
-  test::Child writer([&] {
+// A signal that interrupts a call must not look like an error.
+class SysInterrupted : public SysTest {
+ protected:
+  void SetUp() override {
+    struct sigaction action = {};
+    action.sa_handler = ignore_signal;  // and no SA_RESTART
+    ASSERT_EQ(::sigaction(SIGUSR1, &action, &before_), 0);
+    ASSERT_EQ(::pipe(ends_), 0);
+  }
+  void TearDown() override {
+    sys::close(ends_[0]);
+    sys::close(ends_[1]);
+    ::sigaction(SIGUSR1, &before_, nullptr);
+  }
+  // Interrupts `process` now and again.
+  static void interrupt(pid_t process) {
     for (int i = 0; i < 5; ++i) {
       sys::sleep_ns(10'000'000);
-      ::kill(reader, SIGUSR1);
+      ::kill(process, SIGUSR1);
     }
     sys::sleep_ns(10'000'000);
-    EXPECT_EQ(sys::write(ends[1], "x", 1), 1);
+  }
+
+  struct sigaction before_;
+  int ends_[2] = {-1, -1};
+};
+
+TEST_F(SysInterrupted, ReadGoesOn) {
+  test::Child writer([&, reader = ::getpid()] {
+    interrupt(reader);
+    EXPECT_EQ(sys::write(ends_[1], "x", 1), 1);
   });
   char byte = 0;
-  EXPECT_EQ(sys::read(ends[0], &byte, 1), 1);
+  EXPECT_EQ(sys::read(ends_[0], &byte, 1), 1);
   EXPECT_EQ(byte, 'x');
   EXPECT_EQ(writer.wait(), 0);
-  sys::close(ends[0]);
-  sys::close(ends[1]);
-  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST_F(SysInterrupted, WriteGoesOn) {
+  ASSERT_EQ(::fcntl(ends_[1], F_SETFL, O_NONBLOCK), 0);
+  char block[4096] = {};
+  while (sys::write(ends_[1], block, sizeof(block)) > 0) {
+  }
+  ASSERT_EQ(::fcntl(ends_[1], F_SETFL, 0), 0);
+  test::Child reader([&, writer = ::getpid()] {
+    interrupt(writer);
+    EXPECT_EQ(sys::read(ends_[0], block, sizeof(block)),
+              ssize_t{sizeof(block)});
+  });
+  EXPECT_EQ(sys::write(ends_[1], "x", 1), 1);
+  EXPECT_EQ(reader.wait(), 0);
 }
 
 }  // namespace

@@ -161,6 +161,8 @@ TEST_F(DrainTest, StockPagesAreSeenInTheSubtree) {
   IdleThread thread(a);
   EXPECT_EQ(31, stock_pages(g_segment, parent));
   EXPECT_EQ(31, all_stock(a));
+  reserve(a, 9);
+  EXPECT_EQ(40, stock_pages(g_segment, parent));
 }
 
 // Consumers and drainers share nothing but the words.

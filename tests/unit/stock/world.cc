@@ -1,12 +1,15 @@
 #include "tests/unit/stock/world.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/stat_line.h"
+#include "base/sys.h"
 #include "stock/charge.h"
 #include "stock/stock.h"
 
@@ -15,9 +18,9 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-void make_world() {
-  SegmentSizes sizes{1024, 1, 2048, 256};
-  ASSERT_EQ(0, g_segment.create_private(sizes));
+constexpr SegmentSizes kSizes = {1024, 4, 2048, 256};
+
+void join_world() {
   ASSERT_EQ(0, attach_process(new_group(), "test"));
   Account* records = account_of(kRootGroup);
   ASSERT_NE(nullptr, records);
@@ -47,8 +50,18 @@ int64_t pages_for(StockLine& line, const Account& account) {
 }  // namespace
 
 void start_world() {
-  static const bool made = (make_world(), true);
-  (void)made;
+  if (g_segment.mapped()) return;
+  ASSERT_EQ(0, g_segment.create_private(kSizes));
+  join_world();
+}
+
+void start_domain_world() {
+  if (g_segment.mapped()) return;
+  std::string path =
+      ::testing::TempDir() + "umemcg-test." + std::to_string(sys::process_id());
+  ASSERT_EQ(0, g_segment.create_file(path.c_str(), kSizes));
+  std::atexit([] { unlink(g_segment.path()); });
+  join_world();
 }
 
 uint32_t new_group(int64_t max, uint32_t parent) {

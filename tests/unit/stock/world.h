@@ -12,8 +12,9 @@
 namespace umemcg {
 
 // Makes the segment, joins it, and sets the process's and the records'
-// accounts, once.
+// accounts, once: private memory, or a domain's file.
 void start_world();
+void start_domain_world();
 
 // A new group below `parent`, limited to `max` pages, without a reserve.
 uint32_t new_group(int64_t max = kPageCounterMax, uint32_t parent = kRootGroup);
