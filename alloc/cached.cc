@@ -481,10 +481,50 @@ SliceWord wait_for_purge(Slice& slice) {
   return word;
 }
 
+namespace {
+
+void queue_if_cached(SliceNumber number, Slice& slice) {
+  SliceWord word = slice.load();
+  if (word.owner() == 0 && !word.queued()) return;
+  const bool cached = word.cached() != 0;
+  slice.store(word.with_purging(false).with_queued(cached));
+  if (!cached) return;
+  SliceChain chain;
+  chain.add(number, slice, now_ms());
+  chain.push(*account_at(word.owner()));
+}
+
+// What other threads had taken out of the stacks is in none here: all stacks
+// are made anew. What they had given back to the system, but not yet uncharged
+// (or cached, but not yet counted), is made good.
+// REQUIRES: no other thread of the process runs.
+void rebuild_stacks() {
+  const uint32_t last = account_count();
+  for (uint32_t id = 1; id <= last; ++id) account_at(id)->cached_head.store(0);
+  for_each_slice(queue_if_cached);
+  for (uint32_t id = 1; id <= last; ++id) {
+    Account& account = *account_at(id);
+    int64_t given_back =
+        account.cached_pages.load(kRelaxed) - count_pages(id).cached;
+    if (given_back >= 0) {
+      account_for_purge(account, given_back, PurgeReason::kTrim);
+    } else {
+      account.cached_pages.fetch_sub(given_back, kRelaxed);
+      count_stat(account, Stat::kUsed, given_back);
+      count_stat(account, Stat::kCached, -given_back);
+    }
+  }
+}
+
+}  // namespace
+
 void reset_purges() {
+  const bool cut_off = purge_in_progress();
   for (auto& count : purges) count.store(0);
   reset_chunk_gates();
   misplaced.store(false, kRelaxed);
+  // (In a domain all that the child got is its parent's.)
+  if (cut_off && g_segment.is_private()) rebuild_stacks();
 }
 
 void set_purge_protects(bool on) { purge_protects.store(on, kRelaxed); }

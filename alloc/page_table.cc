@@ -72,13 +72,20 @@ void for_each_leaf(Function function) {
   for (uint32_t i = lowest_leaf.load(std::memory_order_relaxed);
        i < kLeaves && i <= last; ++i) {
     Leaf* leaf = leaves[i].load(std::memory_order_acquire);
-    if (leaf != nullptr) function(*leaf);
+    if (leaf != nullptr) function(i, *leaf);
   }
 }
 }  // namespace
 
+void for_each_slice(void (*visit)(SliceNumber, Slice&)) {
+  for_each_leaf([visit](uint32_t index, Leaf& leaf) {
+    SliceNumber number = index << kLeafShift;
+    for (Slice& slice : leaf.slices) visit(number++, slice);
+  });
+}
+
 void reset_chunk_gates() {
-  for_each_leaf([](Leaf& leaf) {
+  for_each_leaf([](uint32_t, Leaf& leaf) {
     for (ChunkGate& gate : leaf.gates) gate.reset();
   });
 }
@@ -97,7 +104,7 @@ bool map_page_table(uintptr_t start, size_t size) {
 
 PageTotals count_pages(uint32_t owner) {
   PageTotals totals;
-  for_each_leaf([&totals, owner](const Leaf& leaf) {
+  for_each_leaf([&totals, owner](uint32_t, const Leaf& leaf) {
     for (const Slice& slice : leaf.slices) {
       SliceWord word(slice.word.load(std::memory_order_relaxed));
       if (word.owner() == 0 || (owner != 0 && word.owner() != owner)) continue;

@@ -173,6 +173,9 @@ inline Slice* find_slice_of(const void* address) {
   return find_slice(slice_number(reinterpret_cast<uintptr_t>(address)));
 }
 
+// Calls visit(number, slice) for every row of the table.
+void for_each_slice(void (*visit)(SliceNumber, Slice&));
+
 // The gate of the chunk that the slice is in. REQUIRES: find_slice() finds it.
 ChunkGate& chunk_gate(SliceNumber number);
 

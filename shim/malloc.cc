@@ -5,11 +5,11 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <mimalloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "alloc/heap.h"
+#include "alloc/mimalloc_calls.h"
 #include "alloc/own_map.h"
 #include "base/attributes.h"
 #include "base/errno_saver.h"

@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <malloc.h>
-#include <mimalloc.h>
 #include <stdio.h>
 
 #include "accounting/report.h"
 #include "accounting/stat_line.h"
 #include "alloc/heap.h"
+#include "alloc/mimalloc_calls.h"
 #include "base/attributes.h"
 #include "base/errno_saver.h"
 #include "base/sys.h"

@@ -5,11 +5,10 @@
 // loaded RTLD_LOCAL or linked with a static libstdc++.
 
 #include <dlfcn.h>
-#include <mimalloc.h>
-
 #include <cstdlib>
 #include <new>
 
+#include "alloc/mimalloc_calls.h"
 #include "base/attributes.h"
 #include "base/text.h"
 #include "shim/malloc_calls.h"

@@ -1,10 +1,10 @@
 // A new thread starts in its creator's group.
 
 #include <errno.h>
-#include <mimalloc.h>
 #include <pthread.h>
 #include <threads.h>
 
+#include "alloc/mimalloc_calls.h"
 #include "base/attributes.h"
 #include "shim/init.h"
 #include "shim/lifecycle.h"

@@ -23,11 +23,7 @@ ALLOWED["include"] = set()
 
 # Headers of others, by the folders that may include them.
 RESERVED = (
-    (re.compile(r"mimalloc"), "mimalloc", {
-        "alloc",
-        # The exported symbols jump straight to mi_malloc and its like.
-        "shim",
-    }),
+    (re.compile(r"mimalloc"), "mimalloc", {"alloc"}),
     (re.compile(r"absl/"), "abseil", {"cli"}),
 )
 

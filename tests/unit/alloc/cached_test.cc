@@ -12,6 +12,7 @@
 
 #include "alloc/commit.h"
 #include "tests/unit/alloc/alloc_fixture.h"
+#include "tests/unit/support/child.h"
 
 namespace umemcg {
 namespace {
@@ -287,6 +288,31 @@ TEST_F(PurgeInProgressTest, SlicesCachedMeanwhileAreKept) {
   end_purge();
   EXPECT_EQ(16, usage(*account_));
   EXPECT_EQ(16, purge_all(*account_));
+}
+
+// The purge goes on in the parent; the child has what it took in no stack.
+TEST_F(PurgeInProgressTest, AForkCutsItOff) {
+  TestRange range(40);
+  cache(range, 0, 40 * 16);
+  ASSERT_TRUE(range.commit(30 * 16, 16));
+  stopped_in.store(0);
+  start_purge();
+  {
+    test::Child child([&] {
+      sys::memory = sys::kRealMemory;
+      reset_purges();
+      EXPECT_FALSE(purge_in_progress());
+      expect_consistent(*account_);
+      EXPECT_FALSE(range.word(0).purging());
+      EXPECT_EQ(39 * 16, purge_all(*account_));
+      ASSERT_TRUE(range.commit(0, 16));
+      expect_consistent(*account_);
+    });
+    EXPECT_EQ(0, child.wait());
+  }
+  end_purge();
+  EXPECT_EQ(16, usage(*account_));
+  expect_consistent(*account_);
 }
 
 }  // namespace
