@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "alloc/cached.h"
 #include "alloc/commit.h"
@@ -69,9 +70,10 @@ size_t resource_limit(int resource) {
 // Where to ask for the next range: between 2 and 6 TiB, at random, upwards, as
 // mimalloc itself does for its arenas.
 uintptr_t first_hint() {
-  const auto* random =
-      reinterpret_cast<const uint64_t*>(::getauxval(AT_RANDOM));
-  uint64_t bits = random != nullptr ? random[1] : 0;
+  // 16 bytes at any address.
+  const auto* random = reinterpret_cast<const char*>(::getauxval(AT_RANDOM));
+  uint64_t bits = 0;
+  if (random != nullptr) std::memcpy(&bits, random + 8, sizeof(bits));
   return 2 * kTiB + (bits % (4 * kTiB / kAlignment)) * kAlignment;
 }
 

@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <deque>
+#include <ostream>
 
 #include "accounting/mem_cgroup.h"
 #include "alloc/cached.h"
@@ -29,6 +30,8 @@ struct Mode {
   bool faults;     // the system refuses now and then
   bool compounds;  // charged by 2 MiB
 };
+
+void PrintTo(const Mode& mode, std::ostream* out) { *out << mode.name; }
 
 constexpr int kWorkers = 6;
 constexpr size_t kExtents = 256;

@@ -42,7 +42,7 @@ class LimitStress : public ::testing::Test {
   void run(int workers, const Crew::Step& step) {
     Crew crew(workers, step);
     const uint64_t end =
-        sys::monotonic_ns() + static_cast<uint64_t>(stress_seconds(2) * 1e9);
+        sys::monotonic_ns() + static_cast<uint64_t>(stress_seconds(1.2) * 1e9);
     while (sys::monotonic_ns() < end && !HasFailure()) {
       ASSERT_LE(usage(*account_), account_->counter->max());
       sys::sleep_ns(1'000'000);

@@ -253,6 +253,34 @@ TEST_F(PageCounterCrowd, OnDifferentGroupsBelowIt) {
   run(leaves_[1], leaves_[2]);
 }
 
+// Two threads charge in step, and neither gives anything back: what both have
+// charged when they meet is the peak.
+TEST(PageCounterRace, TheWatermarkIsThePeak) {
+  constexpr int kRounds = 30'000;
+  PageCounter counter;
+  counter.init(nullptr, true);
+  std::atomic<int> arrived{0};
+  auto meet = [&](int times) {
+    arrived.fetch_add(1);
+    for (int spin = 0; arrived.load() < 2 * times; ++spin) {
+      if (spin > 200) sys::yield();
+    }
+  };
+  auto charge = [&](bool compares) {
+    for (int round = 1; round <= kRounds; ++round) {
+      meet(2 * round - 1);
+      counter.charge(1);
+      meet(2 * round);
+      if (compares) {
+        ASSERT_EQ(counter.watermark(), 2 * round);
+      }
+    }
+  };
+  std::thread other([&] { charge(false); });
+  charge(true);
+  other.join();
+}
+
 // Protected usage and its sums are exact when all is still again.
 TEST(PageCounterRace, ProtectedUsageSettlesExactly) {
   PageCounter family[4];

@@ -174,6 +174,10 @@ TEST_F(ProcessTest, ItsSlotIsReused) {
   EXPECT_EQ(domain_.process(0)->pid, third->pid());
   EXPECT_EQ(domain_.processes_used(), 2u);
   EXPECT_EQ(usage(group_), 6);
+  // And so may be its ledger, which starts from nothing.
+  third->kill();
+  EXPECT_EQ(reap_dead_processes(domain_), 1u);
+  EXPECT_EQ(usage(group_), 2);
 }
 
 // Nobody looked in between: who takes the slot gives back what was charged.

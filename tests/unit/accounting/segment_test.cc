@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,6 +108,29 @@ TEST(SegmentFault, NoMemoryIsAnError) {
   EXPECT_FALSE(segment.mapped());
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()))
       << "half a domain is left";
+}
+
+// All of it is backed when it is made: a full file system is an error then,
+// not a SIGBUS in the middle of a charge.
+TEST(SegmentFault, NoRoomForTheFileIsAnError) {
+  test::ScratchDirectory scratch;
+  const std::string path = scratch.file("domain");
+  test::Child child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit least = {4096, 4096};
+    ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &least), 0);
+    Segment segment;
+    EXPECT_EQ(segment.create_file(path.c_str(), kSmall), EFBIG);
+    EXPECT_FALSE(segment.mapped());
+  });
+  EXPECT_EQ(child.wait(), 0);
+  EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
+  Segment segment;
+  ASSERT_EQ(segment.create_file(path.c_str(), kSmall), 0);
+  struct stat info;
+  ASSERT_EQ(::stat(path.c_str(), &info), 0);
+  EXPECT_GE(static_cast<size_t>(info.st_blocks) * 512, segment_bytes(kSmall));
+  segment.detach();
 }
 
 class FileSegment : public test::FileSegmentTest {

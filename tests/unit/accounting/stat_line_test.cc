@@ -106,7 +106,7 @@ TEST_F(StatLineTest, ALineWithoutOwnerIsNotRead) {
   EXPECT_EQ(read(a_->group, Stat::kUsed), 0);
 }
 
-TEST_F(StatLineTest, StockIsSummedOverTheSubtree) {
+TEST_F(StatLineTest, WhatIsChargedAheadIsSummedOverTheSubtree) {
   StockLine& line = take_line();
   auto word = [](const Account& account, uint64_t pages) {
     return uint64_t{account.ledger_index + 1} << 32 | pages;
@@ -114,9 +114,10 @@ TEST_F(StatLineTest, StockIsSummedOverTheSubtree) {
   line.slots[0] = word(*a_, 30);
   line.slots[3] = word(*b_, 4);
   line.slots[5] = uint64_t{999} << 32 | 7;  // no such ledger
-  EXPECT_EQ(stock_pages(g_segment, a_->group), 34);
-  EXPECT_EQ(stock_pages(g_segment, b_->group), 4);
-  EXPECT_EQ(stock_pages(g_segment, kRootGroup), 34);
+  line.reservation = word(*b_, 200);
+  EXPECT_EQ(stock_pages(g_segment, a_->group), 234);
+  EXPECT_EQ(stock_pages(g_segment, b_->group), 204);
+  EXPECT_EQ(stock_pages(g_segment, kRootGroup), 234);
 }
 
 TEST_F(StatLineTest, EveryThreadHasItsOwnLine) {

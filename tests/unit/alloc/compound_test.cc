@@ -1,148 +1,144 @@
-// Compounds (UMEMCG_THP=1): 512 pages are charged together and given back
-// together.
+// UMEMCG_THP=1: 2 MiB are charged at once and given back at once.
+
 #include "alloc/compound.h"
 
-#include <gtest/gtest.h>
-
-#include <thread>
-#include <vector>
-
-#include "alloc/cached.h"
 #include "alloc/commit.h"
-#include "stock/charge.h"
-#include "stock/stock.h"
-#include "tests/unit/alloc/range_support.h"
-#include "tests/unit/stock/world.h"
+#include "tests/unit/alloc/alloc_fixture.h"
 
 namespace umemcg {
 namespace {
 
-// Whole compounds within a range of a test, whose own start may lie anywhere.
-class CompoundTest : public testing::Test {
+class CompoundTest : public AllocTest {
  protected:
   void SetUp() override {
-    start_world();
+    AllocTest::SetUp();
     set_compound_mode(true);
-    start_ = round_up(range_.address(0), kChunkSlices * kSliceSize);
-    allow_compounds(start_, 4 * kCompoundSize);
+    other_ = &new_account();
+    range_ = std::make_unique<TestRange>(kChunkSlices);
+    allow_compounds(range_->address(0), range_->pages() * kPageSize);
   }
   void TearDown() override {
-    decommit(0, 4 * kCompoundPages);
-    purge_cached_subtree(kRootGroup, INT64_MAX, PurgeReason::kTrim);
+    range_.reset();
     set_compound_mode(false);
+    AllocTest::TearDown();
+  }
+  bool commit_as_other(size_t page, size_t count) {
+    ChargingScope scope(*other_);
+    return range_->commit(page, count);
   }
 
-  uintptr_t at(int64_t page) const {
-    return start_ + static_cast<size_t>(page) * kPageSize;
-  }
-  bool commit(int64_t page, size_t pages) const {
-    return commit_pages(at(page), pages * kPageSize, nullptr);
-  }
-  void decommit(int64_t page, size_t pages) const {
-    decommit_pages(at(page), pages * kPageSize);
-  }
-  SliceWord word(int64_t page) const {
-    return find_slice(slice_number(at(page)))->load();
-  }
-
-  TestRange range_{4 * kChunkSlices};
-  uintptr_t start_ = 0;
+  Account* other_ = nullptr;
+  std::unique_ptr<TestRange> range_;
 };
 
-TEST_F(CompoundTest, FirstCommitChargesAllOfIt) {
-  Account& account = new_account();
-  ChargingScope scope(account);
-  ASSERT_TRUE(commit(16, 16));
-  EXPECT_EQ(ledger_pages(account) - all_stock(account), kCompoundPages);
-  EXPECT_EQ(stat_of(account, Stat::kUsed), 16);
-  EXPECT_EQ(stat_of(account, Stat::kCached), kCompoundPages - 16);
-  EXPECT_EQ(stat_of(account, Stat::kAnonThp), kCompoundPages);
-  EXPECT_TRUE(word(0).compound());
-  EXPECT_EQ(word(0).cached(), 0xffffu);
-  EXPECT_EQ(word(16).used(), 0xffffu);
+TEST_F(CompoundTest, TheFirstCommitChargesAllOfIt) {
+  ASSERT_TRUE(range_->commit(20, 4));
+  EXPECT_EQ(kCompoundPages, usage(*account_));
+  EXPECT_EQ(kCompoundPages - 4, cached_pages(*account_));
+  EXPECT_EQ(kCompoundPages, stat_of(*account_, Stat::kAnonThp));
+  EXPECT_EQ(1, stat_of(*account_, Stat::kPgpgin));
+  EXPECT_EQ(0u, range_->word(kCompoundSlices).bits());
+  expect_consistent(*account_);
 }
 
-TEST_F(CompoundTest, LaterCommitsAreChargedAlready) {
-  Account& account = new_account();
-  ChargingScope scope(account);
-  ASSERT_TRUE(commit(16, 16));
-  ASSERT_TRUE(commit(0, 16));
-  ASSERT_TRUE(commit(256, 64));
-  EXPECT_EQ(ledger_pages(account) - all_stock(account), kCompoundPages);
-  EXPECT_EQ(stat_of(account, Stat::kUsed), 96);
-  EXPECT_TRUE(word(0).compound());
+TEST_F(CompoundTest, LaterCommitsFindItCharged) {
+  ASSERT_TRUE(range_->commit(20, 4));
+  ASSERT_TRUE(range_->commit(0, 16));
+  ASSERT_TRUE(range_->commit(300, 212));
+  EXPECT_EQ(kCompoundPages, usage(*account_));
+  EXPECT_EQ(1, stat_of(*account_, Stat::kPgpgin));
+  expect_consistent(*account_);
 }
 
-TEST_F(CompoundTest, GivenBackWholeAndOnlyWhenFree) {
-  Account& account = new_account();
-  ChargingScope scope(account);
-  ASSERT_TRUE(commit(0, 16));
-  ASSERT_TRUE(commit(32, 16));
-  decommit(0, 16);
-  EXPECT_EQ(purge_cached(account, 1, PurgeReason::kReclaim), 0);
-  decommit(32, 16);
-  EXPECT_EQ(purge_cached(account, 1, PurgeReason::kReclaim), kCompoundPages);
-  EXPECT_EQ(ledger_pages(account) - all_stock(account), 0);
-  EXPECT_EQ(stat_of(account, Stat::kAnonThp), 0);
-  EXPECT_EQ(stat_of(account, Stat::kCached), 0);
-  EXPECT_FALSE(word(0).compound());
-  // And again, now that some of its slices have been through the queue.
-  ASSERT_TRUE(commit(0, 16));
-  decommit(0, 16);
-  EXPECT_EQ(purge_cached(account, 1, PurgeReason::kReclaim), kCompoundPages);
-  EXPECT_EQ(ledger_pages(account) - all_stock(account), 0);
+TEST_F(CompoundTest, ACommitOverTwoChargesTwo) {
+  ASSERT_TRUE(range_->commit(500, 20));
+  EXPECT_EQ(2 * kCompoundPages, usage(*account_));
+  expect_consistent(*account_);
 }
 
-TEST_F(CompoundTest, NoRoomForAllOfItIsARefusal) {
-  Account& account = new_account(kCompoundPages - 1);
-  ChargingScope scope(account);
-  EXPECT_FALSE(commit(0, 16));
-  t_charge_record.armed = false;
-  EXPECT_EQ(ledger_pages(account) - all_stock(account), 0);
-  EXPECT_EQ(word(0), SliceWord());
-  EXPECT_EQ(word(32), SliceWord());
+TEST_F(CompoundTest, ACommitThatDoesNotFitChargesNothing) {
+  account_->counter->store_max(kCompoundPages - 1);
+  EXPECT_FALSE(range_->commit(0, 1));
+  EXPECT_EQ(kCompoundPages, t_charge_record.pages);
+  EXPECT_EQ(0, usage(*account_));
+  EXPECT_EQ(0u, range_->word(0).bits());
+  EXPECT_EQ(0, stat_of(*account_, Stat::kAnonThp));
 }
 
-TEST_F(CompoundTest, AnotherAccountTakesItsSliceAndBreaksIt) {
-  Account& first = new_account();
-  Account& second = new_account();
+TEST_F(CompoundTest, ItIsGivenBackWhenNoneOfItIsInUse) {
+  ASSERT_TRUE(range_->commit(0, 32));
+  range_->decommit(0, 31);
+  EXPECT_EQ(0, purge_all(*account_));
+  EXPECT_EQ(kCompoundPages, usage(*account_));
+  range_->decommit(31, 1);
+  CountCalls advise(FailCalls::kAdvise);
+  EXPECT_EQ(kCompoundPages, purge_all(*account_));
+  EXPECT_EQ(1, advise.seen());
+  EXPECT_EQ(0, usage(*account_));
+  EXPECT_EQ(0, stat_of(*account_, Stat::kAnonThp));
+  expect_consistent(*account_);
+}
+
+TEST_F(CompoundTest, AnotherAccountBreaksIt) {
+  ASSERT_TRUE(range_->commit(0, 16));
+  ASSERT_TRUE(commit_as_other(160, 16));
+  EXPECT_EQ(kCompoundPages - 16, usage(*account_));
+  EXPECT_EQ(16, usage(*other_));
+  EXPECT_EQ(0, stat_of(*account_, Stat::kAnonThp));
+  expect_consistent(*account_);
+  expect_consistent(*other_);
+  // What the first has cached there is given back page by page now.
+  EXPECT_EQ(kCompoundPages - 32, purge_all(*account_));
+  EXPECT_EQ(16, usage(*account_));
+  range_->decommit(0, 16);
+  EXPECT_EQ(16, purge_all(*account_));
   {
-    ChargingScope scope(first);
-    ASSERT_TRUE(commit(0, 16));
+    ChargingScope scope(*other_);
+    range_->decommit(160, 16);
   }
-  {
-    ChargingScope scope(second);
-    ASSERT_TRUE(commit(16, 16));
-  }
-  EXPECT_EQ(ledger_pages(first) - all_stock(first), kCompoundPages - 16);
-  EXPECT_EQ(ledger_pages(second) - all_stock(second), 16);
-  EXPECT_EQ(stat_of(first, Stat::kAnonThp), 0);
-  EXPECT_FALSE(word(0).compound());
+  EXPECT_EQ(16, purge_all(*other_));
+  EXPECT_EQ(0, usage(*account_));
+  EXPECT_EQ(0, usage(*other_));
 }
 
-TEST_F(CompoundTest, ThreadsShareCompoundsExactly) {
-  Account& account = new_account();
-  auto work = [&](int64_t first) {
-    ChargingScope scope(account);
-    for (int round = 0; round < 2000; ++round) {
-      for (int64_t page = first; page < 4 * kCompoundPages; page += 64) {
-        ASSERT_TRUE(commit(page, 16));
-      }
-      for (int64_t page = first; page < 4 * kCompoundPages; page += 64) {
-        decommit(page, 16);
-      }
-      if (round % 16 == 0) purge_cached(account, 1024, PurgeReason::kReclaim);
-    }
-    release_line();
-  };
-  std::vector<std::thread> threads;
-  for (int64_t t = 0; t < 4; ++t) threads.emplace_back(work, t * 16);
-  for (std::thread& thread : threads) thread.join();
-  purge_cached(account, INT64_MAX, PurgeReason::kReclaim);
-  EXPECT_EQ(ledger_pages(account) - all_stock(account), 0);
-  EXPECT_EQ(stat_of(account, Stat::kUsed), 0);
-  EXPECT_EQ(stat_of(account, Stat::kCached), 0);
-  EXPECT_EQ(stat_of(account, Stat::kAnonThp), 0);
+TEST_F(CompoundTest, WhatIsFreeOfABrokenOneIsChargedAndGivenBackBySlices) {
+  ASSERT_TRUE(range_->commit(0, 16));
+  ASSERT_TRUE(commit_as_other(160, 16));
+  EXPECT_EQ(kCompoundPages - 32, purge_all(*account_));
+  // All that is free there goes to the next committer.
+  ASSERT_TRUE(commit_as_other(320, 16));
+  EXPECT_EQ(kCompoundPages - 16, usage(*other_));
+  EXPECT_EQ(0, stat_of(*other_, Stat::kAnonThp));
+  expect_consistent(*other_);
+  EXPECT_EQ(kCompoundPages - 48, purge_all(*other_));
+  EXPECT_EQ(32, usage(*other_));
+  expect_consistent(*other_);
+}
+
+TEST_F(CompoundTest, TheAllocatorsRecordsAreChargedByPages) {
+  NoFailScope scope(account_);
+  ASSERT_TRUE(range_->commit(0, 16));
+  EXPECT_EQ(16, usage(*account_));
+  expect_consistent(*account_);
+}
+
+TEST_F(CompoundTest, ElsewherePagesAreCharged) {
+  TestRange plain(1);
+  ASSERT_TRUE(plain.commit(0, 3));
+  EXPECT_EQ(3, usage(*account_));
+}
+
+TEST_F(CompoundTest, WhatTheSystemWillNotTakeBackStaysCharged) {
+  ASSERT_TRUE(range_->commit(0, 16));
+  range_->decommit(0, 16);
+  {
+    FailCalls advise(FailCalls::kAdvise, EINVAL);
+    EXPECT_EQ(0, purge_all(*account_));
+  }
+  EXPECT_EQ(kCompoundPages, usage(*account_));
+  expect_consistent(*account_);
+  EXPECT_EQ(kCompoundPages, purge_all(*account_));
+  expect_consistent(*account_);
 }
 
 }  // namespace

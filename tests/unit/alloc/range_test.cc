@@ -184,7 +184,8 @@ TEST(RangeTest, WhatMimallocRefusesIsUnmapped) {
     g_takes_ranges = false;
     CountCalls unmap(FailCalls::kUnmap);
     EXPECT_FALSE(init_ranges());
-    EXPECT_EQ(4, unmap.seen());  // of 256, 128, 64 and 32 MiB
+    EXPECT_GE(unmap.seen(), 4);  // of 256, 128, 64 and 32 MiB
+    EXPECT_FALSE(in_range(&unmap));
   });
 }
 
@@ -206,6 +207,7 @@ TEST(RangeTest, ExhaustionIsSaidOnce) {
 }
 
 TEST(RangeTest, ADataLimitMakesItStrict) {
+  if (kSanitized) GTEST_SKIP() << "SKIP: a sanitizer needs more data";
   in_child([] {
     rlimit limit = {64 * kGiB, 64 * kGiB};
     ASSERT_EQ(0, setrlimit(RLIMIT_DATA, &limit));

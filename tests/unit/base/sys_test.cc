@@ -139,6 +139,13 @@ TEST_F(SysTest, ClocksGoForward) {
   EXPECT_LT(sys::coarse_ms() - coarse, 10'000u);
 }
 
+// Yielding alone would keep a real-time thread from ever letting go.
+TEST_F(SysTest, PauseSleepsAfterAWhile) {
+  const uint64_t before = sys::monotonic_ns();
+  for (int round = 0; round < 132; ++round) sys::pause(round);
+  EXPECT_GE(sys::monotonic_ns() - before, 100 * 50'000u);
+}
+
 TEST_F(SysTest, IdsAreThoseOfTheCaller) {
   EXPECT_EQ(sys::process_id(), ::getpid());
   EXPECT_EQ(sys::thread_id(), ::getpid());
