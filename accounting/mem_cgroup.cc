@@ -71,7 +71,10 @@ int make_group(Segment& segment, uint32_t parent, const char* name,
 
 int check_group_name(const char* name, size_t length) {
   if (length == 0 || length >= kNameSize) return EINVAL;
-  if (std::memchr(name, '/', length) != nullptr) return EINVAL;
+  if (std::memchr(name, '/', length) != nullptr ||
+      std::memchr(name, '\n', length) != nullptr) {
+    return EINVAL;
+  }
   bool dots =
       name[0] == '.' && (length == 1 || (length == 2 && name[1] == '.'));
   return dots ? EINVAL : 0;

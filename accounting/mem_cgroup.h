@@ -12,8 +12,8 @@
 
 namespace umemcg {
 
-// 0 if `name` can name a group (1 to 255 bytes, no '/', not "." or ".."), else
-// an error number.
+// 0 if `name` can name a group (1 to 255 bytes, no '/' or newline, not "." or
+// ".."), else an error number.
 int check_group_name(const char* name, size_t length);
 
 // 0 if `path` ("/a/b" or "a/b") can be the path of a group, else an error

@@ -135,8 +135,40 @@ int64_t PageCounter::charge_level(int64_t pages, Limit limit) {
   return charge_level_exactly(pages, limit);
 }
 
+// The lowest level that has no room, by a read alone; or null. Charging the
+// levels below it, only to undo that, could make a charge fail there that fits.
+// What the kernel would leave of the attempt is left here too: the peaks, and
+// what an undo does to protected usage where only some counters keep it.
+PageCounter* PageCounter::level_without_room(int64_t pages, Limit limit) {
+  int level = 0;
+  PageCounter* full = this;
+  for (; full != nullptr && level < kMaxLevels;
+       full = full->parent(), ++level) {
+    const int64_t most = full->limit_of(limit);
+    if (pages > most || full->usage() > most - pages) break;
+  }
+  if (full == nullptr || level == kMaxLevels) return nullptr;
+  for (PageCounter* c = this; level > 0 && c != nullptr;
+       c = c->parent(), --level) {
+    const int64_t usage = c->usage();
+    c->raise_watermark(usage + pages);
+    if (c->protection_.load(kRelaxed) != 0) {
+      c->propagate_protected_usage(usage);
+    } else if (protection_.load(kRelaxed) != 0) {
+      c->propagate_protected_usage(usage + pages);
+    }
+  }
+  return full;
+}
+
 bool PageCounter::try_charge(int64_t pages, PageCounter** failed, Limit limit,
                              bool count_failure) {
+  PageCounter* full = level_without_room(pages, limit);
+  if (UMEMCG_UNLIKELY(full != nullptr)) {
+    if (count_failure) full->count_failure();
+    *failed = full;
+    return false;
+  }
   const bool protection = protection_.load(kRelaxed) != 0;
   int level = 0;
   for (PageCounter* c = this; c != nullptr && level < kMaxLevels;

@@ -116,6 +116,7 @@ class PageCounter {
   int64_t charge_level(int64_t pages, Limit limit);
   int64_t charge_level_exactly(int64_t pages, Limit limit);
   int64_t limit_of(Limit limit) const;
+  PageCounter* level_without_room(int64_t pages, Limit limit);
   void raise_watermark(int64_t usage);
   void propagate_protected_usage(int64_t usage);
   void undo(int64_t pages);

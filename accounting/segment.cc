@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -44,6 +45,12 @@ SegmentSizes sizes_of(const SegmentHeader& header) {
 // No table is larger than this, so that no product of the header's numbers
 // overflows.
 constexpr uint32_t kMaxRows = 1u << 20;
+
+// A file size limit below this would be answered by SIGXFSZ.
+bool may_grow_to(size_t size) {
+  rlimit limit;
+  return ::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur >= size;
+}
 
 char* map_file(int fd, size_t size, int* error) {
   return static_cast<char*>(sys::memory.map(
@@ -122,7 +129,9 @@ int Segment::create_file(const char* path, const SegmentSizes& sizes) {
   ErrnoSaver saver;
   // Backed at once: a file system that is full later must not end a host
   // process by SIGBUS when it touches a fresh row.
-  int error = ::posix_fallocate(fd, 0, static_cast<off_t>(total));
+  int error = may_grow_to(total)
+                  ? ::posix_fallocate(fd, 0, static_cast<off_t>(total))
+                  : EFBIG;
   char* base = error == 0 ? map_file(fd, total, &error) : nullptr;
   sys::close(fd);
   if (base != nullptr) {

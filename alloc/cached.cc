@@ -4,7 +4,9 @@
 
 #include "accounting/mem_cgroup.h"
 #include "accounting/stat_line.h"
+#include "alloc/cached_stack.h"
 #include "alloc/compound.h"
+#include "alloc/purge_run.h"
 #include "base/sys.h"
 
 namespace umemcg {
@@ -20,129 +22,12 @@ constexpr uint32_t kAnyAge = UINT32_MAX;
 constinit std::atomic<int32_t> purges[2];
 constinit std::atomic<uint32_t> period{0};
 constinit std::atomic<uint32_t> last_decay_ms{0};
-constinit std::atomic<bool> purge_protects{false};
 // There may be slices in a stack of an account that does not own them.
 constinit std::atomic<bool> misplaced{false};
 // Where the thread's last purge of a subtree met others; null: nowhere.
 constinit UMEMCG_TLS ChunkGate* t_met_others = nullptr;
 
 uint32_t now_ms() { return static_cast<uint32_t>(sys::coarse_ms()); }
-
-void push_chain(Account& account, SliceNumber first, Slice& last) {
-  uint32_t head = account.cached_head.load(kRelaxed);
-  do {
-    last.next.store(head, kRelaxed);
-    // release: pairs with the acquire exchange in take_stack().
-  } while (!account.cached_head.compare_exchange_weak(
-      head, first + 1, std::memory_order_release, kRelaxed));
-}
-
-uint32_t take_stack(Account& account) {
-  if (account.cached_head.load(kRelaxed) == 0) return 0;
-  return account.cached_head.exchange(0, std::memory_order_acquire);
-}
-
-// A run of neighbouring pages claimed from slices, given back by one madvise.
-// Slices that the system would not take back are chained to `refused`.
-class PurgeRun {
- public:
-  PurgeRun(SliceChain& refused, PurgeReason reason)
-      : refused_(refused), reason_(reason) {}
-  ~PurgeRun() { flush(); }
-  PurgeRun(const PurgeRun&) = delete;
-  PurgeRun& operator=(const PurgeRun&) = delete;
-
-  void add(SliceNumber number) {
-    bool adjoins = count_ > 0 && (number == low_ - 1 || number == high_ + 1);
-    if (!adjoins || count_ == kMost) flush();
-    if (count_ == 0) low_ = high_ = number;
-    if (number < low_) low_ = number;
-    if (number > high_) high_ = number;
-    ++count_;
-  }
-
-  void flush() {
-    if (count_ == 0) return;
-    uint32_t end = high_ + 1;
-    for (SliceNumber at = low_; at != end;) at = purge_from(at, end);
-    count_ = 0;
-  }
-
-  int64_t purged() const { return purged_; }
-
- private:
-  static constexpr uint32_t kMost = 1024;  // 64 MiB
-
-  // Purges the longest run of wholly cached slices from `at` on, or the cached
-  // pages of a single slice; where to go on.
-  SliceNumber purge_from(SliceNumber at, SliceNumber end) {
-    SliceNumber last = at;
-    constexpr uint32_t kAll = 0xffff;
-    while (last != end && find_slice(last)->load().cached() == kAll) ++last;
-    if (last != at) {
-      int error = give_back(slice_address(at), slice_address(last));
-      for (SliceNumber n = at; n != last; ++n) finish(n, kAll, error);
-      return last;
-    }
-    purge_parts(at);
-    return at + 1;
-  }
-
-  void purge_parts(SliceNumber number) {
-    uint32_t cached = find_slice(number)->load().cached();
-    uint32_t done = 0;
-    int error = 0;
-    for (unsigned page = 0; page < kSlicePages && error == 0;) {
-      if ((cached >> page & 1) == 0) {
-        ++page;
-        continue;
-      }
-      unsigned last = page;
-      while (last < kSlicePages && (cached >> last & 1) != 0) ++last;
-      uintptr_t base = slice_address(number);
-      error = give_back(base + page * kPageSize, base + last * kPageSize);
-      if (error == 0) done |= ((1u << last) - 1) & ~((1u << page) - 1);
-      page = last;
-    }
-    finish(number, done, done == cached ? 0 : error);
-  }
-
-  int give_back(uintptr_t from, uintptr_t to) {
-    void* start = reinterpret_cast<void*>(from);
-    int error = sys::advise(start, to - from, MADV_DONTNEED);
-    if (error == 0 && purge_protects.load(kRelaxed)) {
-      sys::protect(start, to - from, PROT_NONE);
-    }
-    return error;
-  }
-
-  // The slice is ours while it says `purging`, so a plain store does. What
-  // the system would not take back is cached again.
-  void finish(SliceNumber number, uint32_t mask, int error) {
-    Slice& slice = *find_slice(number);
-    SliceWord word = slice.load();
-    if (error != 0) mask = 0;
-    SliceWord next =
-        word.with_cached(word.cached() & ~mask)
-            .with_purging(false)
-            .with_refault(mask != 0 && reason_ == PurgeReason::kReclaim);
-    if (next.cached() == 0 && next.used() == 0) next = next.with_owner(0);
-    const bool again = next.cached() != 0 && !next.queued();
-    if (again) {
-      refused_.add(number, slice, now_ms());
-      next = next.with_queued(true);
-    }
-    slice.store(next);
-    purged_ += pages_in(mask);
-  }
-
-  SliceChain& refused_;
-  PurgeReason reason_;
-  SliceNumber low_ = 0;
-  SliceNumber high_ = 0;
-  uint32_t count_ = 0;
-  int64_t purged_ = 0;
-};
 
 enum class Claim { kDone, kStale, kBusy, kYoung };
 
@@ -243,47 +128,6 @@ void account_for_purge(Account& account, int64_t pages, PurgeReason reason) {
   }
 }
 
-// Slices that stay in the stack, linked in the order they had.
-class KeptSlices {
- public:
-  void keep(SliceNumber number, Slice& slice) {
-    if (last_ == nullptr) {
-      first_ = number + 1;
-    } else {
-      last_->next.store(number + 1, kRelaxed);
-    }
-    last_ = &slice;
-  }
-  // The chain of what was kept and, behind it, of `rest`.
-  uint32_t with_rest(uint32_t rest) {
-    if (last_ == nullptr) return rest;
-    last_->next.store(rest, kRelaxed);
-    return first_;
-  }
-
- private:
-  uint32_t first_ = 0;
-  Slice* last_ = nullptr;
-};
-
-// Puts a chain back whose end nobody knows: on top of nothing, so that it
-// need not be walked; what was pushed meanwhile is put in front of it.
-void put_back(Account& account, uint32_t chain) {
-  uint32_t empty = 0;
-  while (chain != 0 && !account.cached_head.compare_exchange_strong(
-                           empty, chain, std::memory_order_release, kRelaxed)) {
-    empty = 0;
-    uint32_t pushed = take_stack(account);
-    if (pushed == 0) continue;
-    Slice* last = find_slice(pushed - 1);
-    while (uint32_t next = last->next.load(kRelaxed)) {
-      last = find_slice(next - 1);
-    }
-    last->next.store(chain, kRelaxed);
-    chain = pushed;
-  }
-}
-
 // Claimed slices wait here, so that the rest goes back into the stack before
 // the system is called.
 constexpr int kBatch = 256;
@@ -346,20 +190,6 @@ int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
 }
 
 }  // namespace
-
-void SliceChain::add(SliceNumber number, Slice& slice, uint32_t now) {
-  slice.cached_ms.store(now, kRelaxed);
-  if (last_ == nullptr) {
-    first_ = number;
-  } else {
-    last_->next.store(number + 1, kRelaxed);
-  }
-  last_ = &slice;
-}
-
-void SliceChain::push(Account& account) {
-  if (last_ != nullptr) push_chain(account, first_, *last_);
-}
 
 void note_misplaced() { misplaced.store(true, kRelaxed); }
 
@@ -467,6 +297,21 @@ bool wait_for_others(uint64_t deadline) {
 
 // The word is read again after the count of purges: the purge may have ended
 // between the two, and its word must not be stored back.
+bool drop_contents(SliceNumber number, uint32_t pages) {
+  bool dropped = true;
+  for (unsigned page = 0; page < kSlicePages;) {
+    unsigned last = page;
+    while (last < kSlicePages && (pages >> last & 1) != 0) ++last;
+    if (last != page) {
+      uintptr_t address = slice_address(number) + page * kPageSize;
+      dropped &= sys::advise(reinterpret_cast<void*>(address),
+                             (last - page) * kPageSize, MADV_DONTNEED) == 0;
+    }
+    page = last + 1;
+  }
+  return dropped;
+}
+
 SliceWord wait_for_purge(Slice& slice) {
   SliceWord word = slice.load();
   while (word.purging()) {
@@ -526,8 +371,6 @@ void reset_purges() {
   // (In a domain all that the child got is its parent's.)
   if (cut_off && g_segment.is_private()) rebuild_stacks();
 }
-
-void set_purge_protects(bool on) { purge_protects.store(on, kRelaxed); }
 
 // Under a limit that several processes share, or may share at any moment (a
 // domain's), a page cached here is missed there, and nobody but this process

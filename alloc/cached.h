@@ -1,13 +1,8 @@
 // Cached pages: free, resident, still charged. Each account keeps a stack of
 // the slices that have some, so that giving pages back never scans the page
 // table.
-//
-// The stack is lock-free: pushing is one compare-and-swap on its head; a purge
-// takes the whole stack by exchange, keeps the slices it needs and puts the
-// rest back before it calls the system. A slice may have been committed again
-// since it was pushed; whoever takes it from the stack finds that out in its
-// word. A purge in progress is counted, so that a charge that fails meanwhile
-// knows that pages are on their way.
+// A purge in progress is counted, so that a charge that fails meanwhile knows
+// that pages are on their way. The stacks themselves: alloc/cached_stack.h.
 #pragma once
 
 #include <cstdint>
@@ -16,19 +11,6 @@
 #include "alloc/page_table.h"
 
 namespace umemcg {
-
-// A run of slices to push, linked through Slice::next.
-class SliceChain {
- public:
-  // Adds a slice whose word says `queued` already.
-  void add(SliceNumber number, Slice& slice, uint32_t now_ms);
-  // Pushes all on the account's stack.
-  void push(Account& account);
-
- private:
-  SliceNumber first_ = 0;
-  Slice* last_ = nullptr;
-};
 
 enum class PurgeReason { kReclaim, kDecay, kTrim };
 
@@ -71,6 +53,9 @@ inline SliceWord settled(Slice& slice) {
   SliceWord word = slice.load();
   return UMEMCG_LIKELY(!word.purging()) ? word : wait_for_purge(slice);
 }
+
+// Drops the contents of some of a slice's pages; false if some may remain.
+bool drop_contents(SliceNumber number, uint32_t pages);
 
 // In the child of a fork: purges that were under way are not.
 void reset_purges();

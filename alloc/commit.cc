@@ -7,7 +7,7 @@
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
 #include "alloc/compound.h"
-#include "alloc/page_table.h"
+#include "alloc/page_range.h"
 #include "base/check.h"
 #include "base/sys.h"
 #include "stock/charge.h"
@@ -17,74 +17,8 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr uint32_t kWholeSlice = (1u << kSlicePages) - 1;
 
 constinit std::atomic<bool> commit_protects{false};
-
-// A range of pages that this thread has for itself, slice by slice. While it
-// is entered, no purge takes slices of it.
-class PageRange {
- public:
-  PageRange(uintptr_t start, uintptr_t end) : start_(start), end_(end) {}
-
-  void enter() {
-    for_each_gate([](ChunkGate& gate) { gate.enter(); });
-  }
-  void leave() {
-    for_each_gate([](ChunkGate& gate) { gate.leave(); });
-  }
-  void enter_alone() {
-    for_each_gate([](ChunkGate& gate) { gate.enter_alone(); });
-  }
-  void leave_alone() {
-    for_each_gate([](ChunkGate& gate) { gate.leave_alone(); });
-  }
-
-  // Calls function(slice, number, mask) for each slice, mask saying which of
-  // its pages are in the range. Whole slices, of which large blocks are made,
-  // have a loop of their own.
-  template <typename Function>
-  void for_each_slice(Function function) const {
-    SliceNumber n = slice_number(start_);
-    const SliceNumber whole_end = slice_number(end_);
-    if (start_ != slice_address(n)) part(n++, function);
-    while (n < whole_end) {
-      SliceNumber stop = (n | (kChunkSlices - 1)) + 1;
-      if (stop > whole_end) stop = whole_end;
-      Slice* slice = find_slice(n);  // rows are contiguous within a chunk
-      if (slice == nullptr) {
-        n = stop;
-        continue;
-      }
-      for (; n != stop; ++n, ++slice) function(*slice, n, kWholeSlice);
-    }
-    if (n == whole_end && end_ != slice_address(n)) part(n, function);
-  }
-
-  uintptr_t start() const { return start_; }
-  uintptr_t end() const { return end_; }
-  size_t size() const { return end_ - start_; }
-
- private:
-  template <typename Function>
-  void for_each_gate(Function function) const {
-    const SliceNumber last = slice_number(end_ - 1);
-    for (SliceNumber n = slice_number(start_) & ~(kChunkSlices - 1); n <= last;
-         n += kChunkSlices) {
-      if (find_slice(n) != nullptr) function(chunk_gate(n));
-    }
-  }
-
-  template <typename Function>
-  void part(SliceNumber n, Function function) const {
-    Slice* slice = find_slice(n);
-    if (slice == nullptr) return;
-    function(*slice, n, page_mask(slice_address(n), start_, end_));
-  }
-
-  uintptr_t start_;
-  uintptr_t end_;
-};
 
 // What a commit finds in its range.
 struct Needed {
@@ -99,22 +33,6 @@ struct Needed {
 
 bool owned_by_other(SliceWord word, const Account& account) {
   return word.owner() != 0 && word.owner() != account.id;
-}
-
-// Drops the contents of some of a slice's pages; false if some may remain.
-bool drop_contents(SliceNumber number, uint32_t pages) {
-  bool dropped = true;
-  for (unsigned page = 0; page < kSlicePages;) {
-    unsigned last = page;
-    while (last < kSlicePages && (pages >> last & 1) != 0) ++last;
-    if (last != page) {
-      uintptr_t address = slice_address(number) + page * kPageSize;
-      dropped &= sys::advise(reinterpret_cast<void*>(address),
-                             (last - page) * kPageSize, MADV_DONTNEED) == 0;
-    }
-    page = last + 1;
-  }
-  return dropped;
 }
 
 // Cached pages of another account in a slice that is now this account's: no
@@ -378,142 +296,6 @@ bool commit_pages(uintptr_t start, size_t size, bool* is_zero) {
     }
     return false;
   }
-}
-
-namespace {
-
-// Freed pages of one account in a row, booked together.
-class FreedRun {
- public:
-  explicit FreedRun(uint32_t now_ms) : now_ms_(now_ms) {}
-  ~FreedRun() { book(); }
-  FreedRun(const FreedRun&) = delete;
-  FreedRun& operator=(const FreedRun&) = delete;
-
-  // The account of that id, of which pages follow.
-  Account* of(uint32_t owner) {
-    if (account_ == nullptr || account_->id != owner) {
-      book();
-      account_ = account_at(owner);
-      all_used_ = SliceWord();
-    }
-    return account_;
-  }
-
-  // The account's pages are cached when freed: add_whole() may be used.
-  void allow_whole() {
-    const SliceWord owned = SliceWord().with_owner(account_->id);
-    all_used_ = owned.with_used(kWholeSlice);
-    all_cached_ = owned.with_cached(kWholeSlice).with_queued(true);
-  }
-
-  // used -> cached for a slice that is wholly used by the account of the run;
-  // false if it is not that.
-  bool add_whole(Slice& slice, SliceNumber number, SliceWord word) {
-    if (word.with_queued(false) != all_used_) return false;
-    pages_ += kSlicePages;
-    slice.store(all_cached_);
-    enqueue(slice, number, word.queued());
-    return true;
-  }
-
-  // used -> cached.
-  void add(Slice& slice, SliceNumber number, SliceWord word, uint32_t freed) {
-    pages_ += pages_in(freed);
-    slice.store(word.with_used(word.used() & ~freed)
-                    .with_cached(word.cached() | freed)
-                    .with_queued(true));
-    enqueue(slice, number, word.queued());
-  }
-
- private:
-  void enqueue(Slice& slice, SliceNumber number, bool queued) {
-    if (queued) {
-      slice.cached_ms.store(now_ms_, kRelaxed);
-    } else {
-      chain_.add(number, slice, now_ms_);
-    }
-  }
-
-  void book() {
-    if (account_ == nullptr || pages_ == 0) return;
-    account_->cached_pages.fetch_add(pages_, kRelaxed);
-    count_stat(*account_, Stat::kUsed, -pages_);
-    count_stat(*account_, Stat::kCached, pages_);
-    chain_.push(*account_);
-    pages_ = 0;
-    chain_ = SliceChain();
-  }
-
-  uint32_t now_ms_;
-  Account* account_ = nullptr;
-  SliceWord all_used_;  // of the account; nothing matches it until allowed
-  SliceWord all_cached_;
-  int64_t pages_ = 0;
-  SliceChain chain_;
-};
-
-// An inherited page is the parent process's copy: nobody here is charged for
-// it, so it is not kept.
-void drop_inherited(Slice& slice, SliceNumber number, SliceWord word,
-                    uint32_t freed) {
-  drop_contents(number, freed);
-  word = word.with_used(word.used() & ~freed).with_queued(false);
-  if (word.used() == 0 && word.cached() == 0) word = word.with_owner(0);
-  slice.store(word);
-}
-
-}  // namespace
-
-void decommit_pages(uintptr_t start, size_t size) {
-  PageRange range(round_up(start, kPageSize),
-                  round_down(start + size, kPageSize));
-  if (range.start() >= range.end()) return;
-  Account* freed_by = nullptr;
-  range.enter();
-  {
-    FreedRun run(static_cast<uint32_t>(sys::coarse_ms()));
-    range.for_each_slice([&](Slice& slice, SliceNumber n, uint32_t mask) {
-      SliceWord word = settled(slice);
-      const uint32_t freed = mask & word.used();
-      if (freed == 0) return;  // never committed, or decommitted already
-      if (mask == kWholeSlice && run.add_whole(slice, n, word)) return;
-      Account* owner = run.of(word.owner());
-      if (owner == nullptr) return;
-      if (UMEMCG_UNLIKELY(owner->inherited.load(kRelaxed))) {
-        drop_inherited(slice, n, word, freed);
-        return;
-      }
-      run.add(slice, n, word, freed);
-      run.allow_whole();
-      freed_by = owner;
-    });
-  }
-  range.leave();
-  if (freed_by == nullptr) return;
-  trim_shared_cache(*freed_by);
-  decay_cached();
-}
-
-void release_pages(uintptr_t start, size_t size) {
-  PageRange range(start, round_up(start + size, kPageSize));
-  range.enter();
-  range.for_each_slice([&](Slice& slice, SliceNumber, uint32_t mask) {
-    SliceWord word = settled(slice);
-    const uint32_t freed = mask & word.used();
-    Account* owner = account_at(word.owner());
-    if (freed == 0 || owner == nullptr) return;
-    const int64_t pages = pages_in(freed);
-    word = word.with_used(word.used() & ~freed);
-    if (word.used() == 0 && word.cached() == 0) word = word.with_owner(0);
-    slice.store(word);
-    if (owner->inherited.load(kRelaxed)) return;
-    account_uncharge(*owner, pages);
-    count_stat(*owner, Stat::kUsed, -pages);
-    count_stat(*owner, Stat::kPurged, pages);
-    count_stat(*owner, Stat::kPageEvents, pages);
-  });
-  range.leave();
 }
 
 }  // namespace umemcg

@@ -2,6 +2,7 @@
 
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
+#include "alloc/cached_stack.h"
 #include "base/sys.h"
 
 namespace umemcg {

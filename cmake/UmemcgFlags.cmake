@@ -14,7 +14,9 @@ target_compile_options(umemcg_core_flags INTERFACE
   -fvisibility=hidden
   $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden -fno-exceptions
     -fno-rtti -fno-threadsafe-statics>
-  -momit-leaf-frame-pointer -fno-plt)
+  -momit-leaf-frame-pointer -fno-plt
+  # Values out of a damaged segment may be anything: sums of them wrap.
+  -fwrapv)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 
 set(UMEMCG_SANITIZE "" CACHE STRING

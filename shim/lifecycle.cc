@@ -29,6 +29,7 @@ constinit UMEMCG_TLS bool t_leaving = false;
 // mimalloc's own destructor has run before this one (its key is older). What
 // the program's later destructors still allocate is charged exactly.
 void end_thread(void*) {
+  check_fork();
   t_context.exiting = true;
   t_context.account = nullptr;
   release_line();
