@@ -77,16 +77,21 @@ AllocatorStart start_allocator() {
     restore_options();
     return AllocatorStart::kNoRange;
   }
-  bool ours;
-  {
-    // The main thread's heap and the first range's records are root's.
-    NoFailScope scope(records_account());
-    ours = block_is_ours();
-    mi_theap_collect(mi_theap_get_default(), true);
-  }
-  purge_cached(*records_account(), INT64_MAX, PurgeReason::kTrim);
+  // The main thread's heap and the first range's records are root's.
+  const bool ours = as_records(block_is_ours);
   mi_register_deferred_free(deferred_free, nullptr);
   return ours ? AllocatorStart::kAccounted : AllocatorStart::kNotInRange;
+}
+
+bool as_records(bool (*probe)()) {
+  bool result;
+  {
+    NoFailScope scope(records_account());
+    result = probe();
+    collect_thread();
+  }
+  purge_cached(*records_account(), INT64_MAX, PurgeReason::kTrim);
+  return result;
 }
 
 void prime_thread() {

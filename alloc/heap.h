@@ -31,6 +31,10 @@ AllocatorStart start_allocator();
 // group that the thread works for.
 void prime_thread();
 
+// Calls `probe`, charging what it allocates to the root group, and gives back
+// what it freed: a group that never allocated reads 0.
+bool as_records(bool (*probe)());
+
 // Gives the calling thread's free pages back, as far as its heaps know them.
 void collect_thread();
 

@@ -10,7 +10,8 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", UMEMCG_VERSION);
   app.failure_message([](const CLI::App*, const CLI::Error& error) {
     return std::string("umemcg: ") + error.what() +
-           " (umemcg --help says more)\n";
+           "; use: umemcg run [OPTIONS] -- CMD ARGS... (umemcg run --help "
+           "lists the options)\n";
   });
   umemcg::RunOptions run;
   umemcg::add_run_command(app, run);

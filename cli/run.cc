@@ -33,7 +33,8 @@ void add_size(CLI::App* command, const std::string& name,
           name,
           [&pages, name](const std::string& text) {
             int64_t value;
-            if (parse_size(text.c_str(), &value) != 0) {
+            if (parse_size(text.c_str(), &value) != 0 ||
+                (name == "--reserve" && value == kPageCounterMax)) {
               throw CLI::ValidationError(
                   name, "'" + text +
                             "' is not a size: bytes with an optional suffix "
@@ -80,17 +81,21 @@ void write_text(const TextBuffer& text, void* fd) {
   if (::write(*static_cast<int*>(fd), text.c_str(), text.length()) < 0) return;
 }
 
-int report(const RunOptions& options, int status) {
-  if (options.report.empty() && !options.json) return status;
-  int fd = 2;
-  if (!options.report.empty() && options.report != "-") {
-    fd = ::open(options.report.c_str(),
-                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-      return fail("the report cannot be written to " + options.report + ": " +
-                  std::strerror(errno));
-    }
+// Opened before the command runs: hours are not spent for a report that cannot
+// be written. A negative number if it cannot.
+int open_report(const RunOptions& options) {
+  if (options.report.empty() || options.report == "-") return 2;
+  int fd = ::open(options.report.c_str(),
+                  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (fd < 0) {
+    fail("the report cannot be written to " + options.report + " (" +
+         std::strerror(errno) + "); name a file in a folder that is there");
   }
+  return fd;
+}
+
+int report(const RunOptions& options, int fd, int status) {
+  if (options.report.empty() && !options.json) return status;
   if (options.json) {
     const std::string text = json_report(g_segment, status) + "\n";
     if (::write(fd, text.data(), text.size()) < 0) {
@@ -153,15 +158,19 @@ int run_command(const RunOptions& options) {
   if (options.low) ::unsetenv("UMEMCG_LOW");
   if (options.min) ::unsetenv("UMEMCG_MIN");
   if (options.reserve) ::unsetenv("UMEMCG_RESERVE");
+  // Who says `umemcg run` means it.
+  ::unsetenv("UMEMCG_DISABLE");
   Launch launch;
   launch.program = program.path;
   launch.arguments = options.command;
   launch.environment = {{"UMEMCG_DOMAIN", domain.path()},
                         {"UMEMCG_GROUP", group},
                         {"LD_PRELOAD", library.preload()}};
+  int report_fd = open_report(options);
+  if (report_fd < 0) return kUmemcgFailed;
   int status = launch_and_wait(launch);
   domain.settle();
-  return report(options, status);
+  return report(options, report_fd, status);
 }
 
 }  // namespace umemcg

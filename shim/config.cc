@@ -68,7 +68,16 @@ bool set_oom(const char* value, OomPolicy* policy) {
   return true;
 }
 
+// A reserve without bound would be no limit.
+bool set_reserve(const char* value, int64_t* pages) {
+  int64_t wanted;
+  if (!set_size(value, &wanted) || wanted == kPageCounterMax) return false;
+  *pages = wanted;
+  return true;
+}
+
 bool set_kinds(const char* value, KindSet* kinds) {
+  if (*value == '\0') return false;
   KindSet chosen = KindSet::none();
   while (*value != '\0') {
     size_t length = std::strcspn(value, ",");
@@ -106,7 +115,7 @@ constexpr Variable kVariables[] = {
     {"UMEMCG_MIN", kSizes,
      [](const char* v, Config& c) { return set_size(v, &c.min); }},
     {"UMEMCG_RESERVE", kSizes,
-     [](const char* v, Config& c) { return set_size(v, &c.reserve); }},
+     [](const char* v, Config& c) { return set_reserve(v, &c.reserve); }},
     {"UMEMCG_GROUP",
      "the path of a group, such as /web/tenant1, of names up to 255 bytes",
      [](const char* v, Config& c) { return set_group(v, &c.group); }},

@@ -129,7 +129,11 @@ bool join_group() {
 
 bool start_accounting() {
   settings = read_config();
-  if (settings.disable || !settings.account.has(Kind::kHeap)) return false;
+  if (settings.disable) return false;
+  if (!settings.account.has(Kind::kHeap)) {
+    not_accounted("UMEMCG_ACCOUNT names kinds, but not heap");
+    return false;
+  }
   if (!open_segment()) return false;
   PageCounter::set_link_window(
       g_segment.group(0), g_segment.group(g_segment.group_count() - 1) + 1);

@@ -104,18 +104,22 @@ void* work(void*) {
 // A program with a malloc of its own, or another library in front of this one:
 // its blocks do not lie in our ranges. (The address of malloc says nothing: it
 // may be a jump in the program.)
-void check_malloc() {
-  void* found = bound_function("malloc");
-  auto bound_malloc = reinterpret_cast<void* (*)(size_t)>(found);
+bool malloc_is_ours() {
+  auto bound_malloc =
+      reinterpret_cast<void* (*)(size_t)>(bound_function("malloc"));
   auto bound_free = reinterpret_cast<void (*)(void*)>(bound_function("free"));
-  if (bound_malloc == nullptr || bound_free == nullptr) return;
+  if (bound_malloc == nullptr || bound_free == nullptr) return true;
   void* block = bound_malloc(64);
   const Slice* slice = find_slice_of(block);
   const bool ours = slice != nullptr && slice->load().owner() != 0;
   const bool refused = block == nullptr;
   bound_free(block);
-  if (ours || refused) return;
-  const link_map* object = object_of(found);
+  return ours || refused;
+}
+
+void check_malloc() {
+  if (as_records(malloc_is_ours)) return;
+  const link_map* object = object_of(bound_function("malloc"));
   const bool program = object == nullptr || object->l_name[0] == '\0';
   not_accounted("malloc is not umemcg's but comes from",
                 program ? "the program itself" : object->l_name);
