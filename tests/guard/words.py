@@ -12,7 +12,8 @@ import common
 HOLDERS = ("tests/guard/words.py", "tests/guard/self_test.py")
 
 FORBIDDEN = (
-    (re.compile(r"\b(deb|ftp|security|snapshot|registry|files)\.[a-z]+\.(org|com)"),
+    (re.compile(r"\b(deb|ftp|security|snapshot|registry|files)"
+                r"\.[a-z]+\.(org|com)"),
      "a package registry's host: the machine's configuration has it"),
     (re.compile(r"((?<![\w.$}/-])|(?<=-[IL]))/(work|home|Users|root)/\w"),
      "a path of the machine it was written on"),
