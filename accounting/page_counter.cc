@@ -151,7 +151,9 @@ PageCounter* PageCounter::level_without_room(int64_t pages, Limit limit) {
   for (PageCounter* c = this; level > 0 && c != nullptr;
        c = c->parent(), --level) {
     const int64_t usage = c->usage();
-    c->raise_watermark(usage + pages);
+    const int64_t most = c->limit_of(limit);
+    // Others may have charged since it was looked at: no peak above the limit.
+    c->raise_watermark(usage + pages < most ? usage + pages : most);
     if (c->protection_.load(kRelaxed) != 0) {
       c->propagate_protected_usage(usage);
     } else if (protection_.load(kRelaxed) != 0) {
