@@ -13,6 +13,10 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+// For `purges` and `period`: a purge is counted, then takes the stack; a charge
+// that found the stack empty reads the count. In one total order, one of the
+// two sees the other.
+constexpr auto kSeqCst = std::memory_order_seq_cst;
 constexpr uint32_t kDecayMs = 1000;
 constexpr uint32_t kDecayPauseMs = 100;
 constexpr uint32_t kAnyAge = UINT32_MAX;
@@ -173,8 +177,8 @@ int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
   bool more = true;
   SliceChain refused;  // back into the stack at the end, or it has none
   // seq_cst: a charge that fails later than this sees it (purge_in_progress).
-  std::atomic<int32_t>& under_way = purges[period.load() % 2];
-  under_way.fetch_add(1);
+  std::atomic<int32_t>& under_way = purges[period.load(kSeqCst) % 2];
+  under_way.fetch_add(1, kSeqCst);
   while (more && pages < goal) {
     int64_t got =
         purge_batch(account, goal - pages, reason, oldest, refused, &more);
@@ -185,7 +189,7 @@ int64_t purge_account(Account& account, int64_t goal, PurgeReason reason,
     pages += got;
   }
   refused.push(account);
-  under_way.fetch_sub(1);
+  under_way.fetch_sub(1, kSeqCst);
   return pages;
 }
 
@@ -260,7 +264,7 @@ int64_t decay_cached() {
 }
 
 bool purge_in_progress() {
-  return purges[0].load() != 0 || purges[1].load() != 0;
+  return purges[0].load(kSeqCst) != 0 || purges[1].load(kSeqCst) != 0;
 }
 
 namespace {
@@ -273,12 +277,12 @@ void wait_until(uint64_t deadline, Done done) {
 // Waits for the purges that are under way, not for those that begin meanwhile.
 // (Some may: whoever reads the period just before it ends.)
 void wait_for_purges(uint64_t deadline) {
-  uint32_t now = period.load();
-  if (purges[(now + 1) % 2].load() == 0) {
-    period.compare_exchange_strong(now, now + 1);
+  uint32_t now = period.load(kSeqCst);
+  if (purges[(now + 1) % 2].load(kSeqCst) == 0) {
+    period.compare_exchange_strong(now, now + 1, kSeqCst);
   }
-  std::atomic<int32_t>& before = purges[(period.load() + 1) % 2];
-  wait_until(deadline, [&before] { return before.load() == 0; });
+  std::atomic<int32_t>& before = purges[(period.load(kSeqCst) + 1) % 2];
+  wait_until(deadline, [&before] { return before.load(kSeqCst) == 0; });
 }
 
 }  // namespace
@@ -345,7 +349,8 @@ void queue_if_cached(SliceNumber number, Slice& slice) {
 // REQUIRES: no other thread of the process runs.
 void rebuild_stacks() {
   const uint32_t last = account_count();
-  for (uint32_t id = 1; id <= last; ++id) account_at(id)->cached_head.store(0);
+  for (uint32_t id = 1; id <= last; ++id)
+    account_at(id)->cached_head.store(0, kRelaxed);
   for_each_slice(queue_if_cached);
   for (uint32_t id = 1; id <= last; ++id) {
     Account& account = *account_at(id);
@@ -365,7 +370,7 @@ void rebuild_stacks() {
 
 void reset_purges() {
   const bool cut_off = purge_in_progress();
-  for (auto& count : purges) count.store(0);
+  for (auto& count : purges) count.store(0, kRelaxed);
   reset_chunk_gates();
   misplaced.store(false, kRelaxed);
   // (In a domain all that the child got is its parent's.)
