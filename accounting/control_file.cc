@@ -1,165 +1,99 @@
 #include "accounting/control_file.h"
 
+#include <cerrno>
 #include <cstring>
 
+#include "accounting/control_rows.h"
 #include "accounting/mem_cgroup.h"
-#include "accounting/process.h"
-#include "accounting/stat_line.h"
 
 namespace umemcg {
 namespace {
 
-constexpr auto kRelaxed = std::memory_order_relaxed;
+using namespace control;
 
-uint64_t to_bytes(int64_t pages) {
-  return static_cast<uint64_t>(pages > 0 ? pages : 0) << kPageShift;
+constexpr Counter kMemory = &Group::memory;
+constexpr Counter kKmem = &Group::kmem;
+constexpr Counter kSock = &Group::sock;
+
+constexpr auto kUsage = &PageCounter::usage;
+constexpr auto kMax = &PageCounter::max;
+constexpr auto kMin = &PageCounter::min;
+constexpr auto kLow = &PageCounter::low;
+constexpr auto kWatermark = &PageCounter::watermark;
+
+// Longer than any value that makes sense.
+constexpr size_t kValueSize = 256;
+
+bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' ||
+         c == '\f';
 }
 
-void show_pages(int64_t pages, TextBuffer& out) {
-  if (pages >= kPageCounterMax) {
-    out.text("max\n");
-  } else {
-    out.number(to_bytes(pages)).character('\n');
+// Copies the value into `out`, blanks around it and one NUL after it left off.
+bool strip(const char* value, size_t length, char (&out)[kValueSize]) {
+  if (length > 0 && value[length - 1] == '\0') --length;
+  while (length > 0 && is_blank(value[length - 1])) --length;
+  while (length > 0 && is_blank(*value)) ++value, --length;
+  if (length >= kValueSize || std::memchr(value, '\0', length) != nullptr) {
+    return false;
   }
+  std::memcpy(out, value, length);
+  out[length] = '\0';
+  return true;
 }
 
-void show_current(Segment& s, uint32_t group, TextBuffer& out) {
-  show_pages(s.group(group)->memory.usage(), out);
-}
-void show_peak(Segment& s, uint32_t group, TextBuffer& out) {
-  show_pages(s.group(group)->memory.watermark(), out);
-}
-void show_max(Segment& s, uint32_t group, TextBuffer& out) {
-  show_pages(s.group(group)->memory.max(), out);
-}
-void show_high(Segment& s, uint32_t group, TextBuffer& out) {
-  show_pages(s.group(group)->high.load(kRelaxed), out);
-}
-void show_low(Segment& s, uint32_t group, TextBuffer& out) {
-  show_pages(s.group(group)->memory.low(), out);
-}
-void show_min(Segment& s, uint32_t group, TextBuffer& out) {
-  show_pages(s.group(group)->memory.min(), out);
-}
-
-void show_counts(const std::atomic<uint64_t> (&counts)[kEvents],
-                 TextBuffer& out) {
-  for (int e = 0; e < kEvents; ++e) {
-    out.text(kEventNames[e]).character(' ');
-    out.number(counts[e].load(kRelaxed)).character('\n');
-  }
-}
-void show_events(Segment& s, uint32_t group, TextBuffer& out) {
-  show_counts(s.group(group)->events, out);
-}
-void show_events_local(Segment& s, uint32_t group, TextBuffer& out) {
-  show_counts(s.group(group)->events_local, out);
-}
-
-void show_procs(Segment& s, uint32_t group, TextBuffer& out) {
-  for (uint32_t i = 0; i < s.processes_used(); ++i) {
-    ProcessSlot& slot = *s.process(i);
-    if (slot.group.load(kRelaxed) == group && process_alive(s, i)) {
-      out.signed_number(slot.pid.load(kRelaxed)).character('\n');
-    }
-  }
-}
-
-// What memory.stat is made of, gathered once.
-struct StatSource {
-  int64_t own[kStats];       // of the subtree
-  int64_t records = 0;       // the allocator's, pages
-  int64_t stock = 0;         // charged ahead, pages
-  int64_t reserve_used = 0;  // over max, pages
-
-  int64_t get(Stat stat) const { return own[static_cast<int>(stat)]; }
-  int64_t used() const { return get(Stat::kUsed) - records; }
-  int64_t cached() const { return get(Stat::kCached); }
-};
-
-StatSource gather(Segment& segment, uint32_t group) {
-  StatSource source;
-  read_stats(segment, group, true, source.own);
-  if (group == kRootGroup) {
-    int64_t root[kStats];
-    read_stats(segment, kRootGroup, false, root);
-    source.records = root[static_cast<int>(Stat::kUsed)];
-  }
-  source.stock = stock_pages(segment, group);
-  const PageCounter& counter = segment.group(group)->memory;
-  int64_t over = counter.usage() - counter.max();
-  source.reserve_used = over > 0 ? over : 0;
-  return source;
-}
-
-struct StatRow {
-  const char* key;
-  bool pages;  // shown in bytes
-  int64_t (*value)(const StatSource&);
-};
-
-constexpr int64_t kNothing(const StatSource&) { return 0; }
-template <Stat kStat>
-int64_t count_of(const StatSource& s) {
-  return s.get(kStat);
-}
-
-// The kernel's keys in the kernel's order (what has no meaning for a heap is
-// 0), then umemcg's own.
-constexpr StatRow kStatRows[] = {
-    {"anon", true, [](const StatSource& s) { return s.used() + s.cached(); }},
-    {"file", true, kNothing},
-    {"kernel", true, kNothing},
-    {"percpu", true, [](const StatSource& s) { return s.records; }},
-    {"sock", true, kNothing},
-    {"shmem", true, kNothing},
-    {"swapcached", true, kNothing},
-    {"anon_thp", true, count_of<Stat::kAnonThp>},
-    {"inactive_anon", true, [](const StatSource& s) { return s.cached(); }},
-    {"active_anon", true, [](const StatSource& s) { return s.used(); }},
-    {"unevictable", true, kNothing},
-    {"workingset_refault_anon", false, count_of<Stat::kRefault>},
-    {"pgscan", false, count_of<Stat::kPgscan>},
-    {"pgsteal", false, count_of<Stat::kPgsteal>},
-    {"pgscan_direct", false, count_of<Stat::kPgscan>},
-    {"pgsteal_direct", false, count_of<Stat::kPgsteal>},
-    {"pgpgin", false, count_of<Stat::kPgpgin>},
-    {"pgpgout", false, count_of<Stat::kPgpgout>},
-    {"page_events", false, count_of<Stat::kPageEvents>},
-    {"pages_committed", false, count_of<Stat::kCommitted>},
-    {"pages_purged", false, count_of<Stat::kPurged>},
-    {"cached", true, [](const StatSource& s) { return s.cached(); }},
-    {"stock_bytes", true, [](const StatSource& s) { return s.stock; }},
-    {"reserve_used", true, [](const StatSource& s) { return s.reserve_used; }},
-    {"charged_bytes", true, count_of<Stat::kCharged>},
-    {"uncharged_bytes", true, count_of<Stat::kUncharged>},
-};
-
-void show_stat(Segment& segment, uint32_t group, TextBuffer& out) {
-  const StatSource source = gather(segment, group);
-  for (const StatRow& row : kStatRows) {
-    int64_t value = row.value(source);
-    if (value < 0) value = 0;
-    out.text(row.key).character(' ');
-    out.number(row.pages ? to_bytes(value) : static_cast<uint64_t>(value));
-    out.character('\n');
-  }
+bool is_memory_file(const char* name) {
+  return std::strncmp(name, "memory.", std::strlen("memory.")) == 0;
 }
 
 }  // namespace
 
 constexpr ControlFile kControlFiles[] = {
-    {"memory.current", show_current},
-    {"memory.peak", show_peak},
-    {"memory.min", show_min},
-    {"memory.low", show_low},
-    {"memory.high", show_high},
-    {"memory.max", show_max},
-    {"memory.events", show_events},
-    {"memory.events.local", show_events_local},
-    {"memory.stat", show_stat},
-    {"cgroup.procs", show_procs},
-    {nullptr, nullptr},
+    {"memory.current", Format::kValue, false, show_counter<kMemory, kUsage>,
+     nullptr},
+    // A write begins anew for every reader: there are no open files here that
+    // could each have a peak of their own.
+    {"memory.peak", Format::kValue, false, show_counter<kMemory, kWatermark>,
+     reset_watermark<kMemory>},
+    {"memory.min", Format::kValue, true, show_counter<kMemory, kMin>,
+     store_min},
+    {"memory.low", Format::kValue, true, show_counter<kMemory, kLow>,
+     store_low},
+    {"memory.high", Format::kValue, true, show_high, store_high},
+    {"memory.max", Format::kValue, true, show_counter<kMemory, kMax>,
+     store_max},
+    {"memory.events", Format::kKeyed, false, show_events, nullptr},
+    {"memory.events.local", Format::kKeyed, false, show_events_local, nullptr},
+    {"memory.stat", Format::kKeyed, false, show_memory_stat, nullptr},
+    {"memory.kmem.limit_in_bytes", Format::kValue, true,
+     show_counter_v1<kKmem, kMax>, store_counter_v1<kKmem>},
+    {"memory.kmem.usage_in_bytes", Format::kValue, false,
+     show_counter_v1<kKmem, kUsage>, nullptr},
+    {"memory.kmem.max_usage_in_bytes", Format::kValue, false,
+     show_counter_v1<kKmem, kWatermark>, reset_watermark<kKmem>},
+    {"memory.kmem.failcnt", Format::kValue, false, show_failcnt<kKmem>,
+     reset_failcnt<kKmem>},
+    {"memory.kmem.tcp.limit_in_bytes", Format::kValue, true,
+     show_counter_v1<kSock, kMax>, store_counter_v1<kSock>},
+    {"memory.kmem.tcp.usage_in_bytes", Format::kValue, false,
+     show_counter_v1<kSock, kUsage>, nullptr},
+    {"memory.kmem.tcp.max_usage_in_bytes", Format::kValue, false,
+     show_counter_v1<kSock, kWatermark>, reset_watermark<kSock>},
+    {"memory.kmem.tcp.failcnt", Format::kValue, false, show_failcnt<kSock>,
+     reset_failcnt<kSock>},
+    {"cgroup.procs", Format::kLines, false, show_procs, store_procs},
+    {"cgroup.threads", Format::kLines, false, show_threads, nullptr},
+    {"cgroup.controllers", Format::kWords, false, show_controllers, nullptr},
+    {"cgroup.subtree_control", Format::kWords, false, show_subtree_control,
+     store_subtree_control},
+    {"cgroup.events", Format::kKeyed, false, show_cgroup_events, nullptr},
+    {"cgroup.type", Format::kValue, false, show_type, nullptr},
+    {"cgroup.stat", Format::kKeyed, false, show_cgroup_stat, nullptr},
+    {"cgroup.max.depth", Format::kValue, false, show_max_depth,
+     store_max_depth},
+    {"cgroup.max.descendants", Format::kValue, false, show_max_descendants,
+     store_max_descendants},
+    {nullptr, Format::kValue, false, nullptr, nullptr},
 };
 
 const ControlFile* find_control_file(const char* name) {
@@ -167,6 +101,23 @@ const ControlFile* find_control_file(const char* name) {
     if (std::strcmp(file->name, name) == 0) return file;
   }
   return nullptr;
+}
+
+bool has_control_file(Segment& segment, uint32_t group,
+                      const ControlFile& file) {
+  return !is_memory_file(file.name) ||
+         has_controller(segment, group, kControllerMemory);
+}
+
+int ControlFile::store(Segment& segment, uint32_t group, const char* value,
+                       size_t length) const {
+  if (!group_online(segment, group)) return ENODEV;
+  char stripped[kValueSize];
+  if (set == nullptr || (limits && group == kRootGroup) || length == 0 ||
+      !strip(value, length, stripped)) {
+    return EINVAL;
+  }
+  return set(segment, group, stripped);
 }
 
 }  // namespace umemcg

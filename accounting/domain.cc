@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "accounting/stock_word.h"
 #include "base/errno_saver.h"
 
 namespace umemcg {
@@ -38,15 +39,20 @@ int make_domain_directory() {
   return ours ? 0 : EACCES;
 }
 
-int join_domain(Segment& segment, const char* name, const char** why) {
+int attach_domain(Segment& segment, const char* name, const char** why) {
   Line path;
   domain_path(name, path);
   *why = "has a name that is too long";
   if (path.wanted() != path.length()) return ENAMETOOLONG;
+  return segment.attach_file(path.c_str(), why);
+}
+
+int join_domain(Segment& segment, const char* name, const char** why,
+                const SegmentSizes& sizes) {
   int error = 0;
   // Again if another process makes it, or removes it, at this moment.
   for (int tries = 0; tries < 10; ++tries) {
-    error = segment.attach_file(path.c_str(), why);
+    error = attach_domain(segment, name, why);
     if (error != ENOENT) return error;
     if (std::strchr(name, '/') == nullptr) {
       *why = "cannot be made: its directory is missing or not private";
@@ -54,10 +60,24 @@ int join_domain(Segment& segment, const char* name, const char** why) {
       if (error != 0) return error;
     }
     *why = "cannot be made";
-    error = segment.create_file(path.c_str(), SegmentSizes{});
+    Line path;
+    domain_path(name, path);
+    error = segment.create_file(path.c_str(), sizes);
     if (error != EEXIST) return error;
   }
   return error;
+}
+
+SegmentSizes sizes_for_groups(uint32_t groups) {
+  SegmentSizes sizes;
+  sizes.groups = groups + 1;
+  // Four processes in each group, on average.
+  const uint64_t ledgers = uint64_t{4} * groups;
+  if (ledgers > sizes.ledgers) {
+    sizes.ledgers =
+        ledgers < kMostLedgers ? static_cast<uint32_t>(ledgers) : kMostLedgers;
+  }
+  return sizes;
 }
 
 }  // namespace umemcg

@@ -17,8 +17,19 @@ void domain_path(const char* name, TextBuffer& out);
 // number (EACCES: it is there, but is not ours or others may write to it).
 int make_domain_directory();
 
-// Maps the domain, and makes it if there is none yet. 0, or an error number
-// with *why saying what is wrong.
-int join_domain(Segment& segment, const char* name, const char** why);
+// The domain of commands that are not told another.
+inline constexpr char kDefaultDomain[] = "default";
+
+// Maps the domain. 0, or an error number with *why saying what is wrong
+// (ENOENT: there is none).
+int attach_domain(Segment& segment, const char* name, const char** why);
+
+// The same, and makes it (with these sizes) if there is none yet.
+int join_domain(Segment& segment, const char* name, const char** why,
+                const SegmentSizes& sizes = SegmentSizes{});
+
+// Sizes for a domain that holds that many groups beside the root.
+SegmentSizes sizes_for_groups(uint32_t groups);
+inline constexpr uint32_t kMostDomainGroups = 1'000'000;
 
 }  // namespace umemcg

@@ -15,12 +15,13 @@
 namespace umemcg {
 
 inline constexpr uint64_t kMagic = 0x676d656d752d3130;  // "01-umemg"
-inline constexpr uint32_t kLayoutVersion = 1;
+inline constexpr uint32_t kLayoutVersion = 2;
 
 inline constexpr size_t kNameSize = 256;  // 255 bytes and the NUL
 inline constexpr int kStockSlots = 7;
 inline constexpr int kMaxDepth = 32;
 inline constexpr uint32_t kRootGroup = 0;
+inline constexpr uint32_t kMostGroups = 1u << 20;
 inline constexpr uint32_t kNone = UINT32_MAX;
 
 struct SegmentHeader {
@@ -37,57 +38,111 @@ struct SegmentHeader {
   uint64_t process_offset;
   uint64_t ledger_offset;
   uint64_t line_offset;
+  uint64_t bucket_offset;  // of name hashes: `buckets` chains of groups
+  uint32_t buckets;
+  uint32_t reserved_too;
   // One past the highest row ever used: scans stop there.
   alignas(kCacheSeparation) std::atomic<uint32_t> groups_high;
   std::atomic<uint32_t> processes_high;
   std::atomic<uint32_t> ledgers_high;
   std::atomic<uint32_t> lines_high;
   std::atomic<uint64_t> next_group_id;
+  // Somebody is in the middle of changing the tree or reaping; found set by
+  // who takes the lock next, its holder died there (see tree_change.h).
+  std::atomic<uint32_t> changing;
+  // A recount is owed: one could not be finished (recount.h).
+  std::atomic<uint32_t> recount_due;
+  // Raised when groups are removed, processes moved or controllers switched:
+  // processes look through their accounts then.
+  std::atomic<uint32_t> generation;
+  std::atomic<uint32_t> dying;      // groups that are offline, not yet free
+  std::atomic<uint32_t> free_hint;  // no group's row below this one is free
+  // The recount gate (gate.h).
+  alignas(kCacheSeparation) std::atomic<uint64_t> gate;
+  std::atomic<uint64_t> recounts;         // finished
+  std::atomic<uint64_t> recounts_voided;  // given up: a charger went on
+  std::atomic<uint64_t> pages_corrected;  // drift that they found
+  std::atomic<uint64_t> gate_closed_ns;   // in all
+  std::atomic<uint64_t> gate_longest_ns;
 };
 
-enum class GroupState : uint32_t { kFree, kOnline };
+// kOffline: removed, but something still refers to the row.
+enum class GroupState : uint32_t { kFree, kOnline, kOffline };
+
+// Which controllers a group hands to its children (subtree_control).
+inline constexpr uint32_t kControllerMemory = 1u << 0;
 
 // A group: struct mem_cgroup.
 struct alignas(kCacheSeparation) Group {
   PageCounter memory;
+  // Of the pages in `memory`: what is charged as kmem and sock.
+  PageCounter kmem;
+  PageCounter sock;
   std::atomic<GroupState> state;
   std::atomic<uint32_t> parent;  // kNone for the root
   std::atomic<uint32_t> depth;
-  // Threads with a stock, and processes, in the subtree.
+  std::atomic<uint32_t> next;  // + 1: in its name's chain
+  // What keeps the row from being used again: groups below (of any state), and
+  // ledgers that name it.
+  std::atomic<uint32_t> children;
+  std::atomic<uint32_t> ledgers;
+  std::atomic<uint32_t> subtree_control;
+  std::atomic<uint32_t> max_depth;        // of groups below it; kNone: any
+  std::atomic<uint32_t> max_descendants;  // kNone: any
+  // (thread, group) pairs that may have a stock, and processes, in the subtree.
   std::atomic<uint32_t> threads;
   std::atomic<uint32_t> processes;
   std::atomic<uint32_t> processes_total;  // ever attached
   std::atomic<uint64_t> id;
   std::atomic<int64_t> high;         // pages
   std::atomic<uint64_t> refused_ms;  // coarse time of the last refusal
+  // Coarse time of the last look before a refusal: nothing is charged ahead in
+  // the subtree for a moment (stock/press.h).
+  std::atomic<uint64_t> pressed_ms;
   std::atomic<uint64_t> events[kEvents];
   std::atomic<uint64_t> events_local[kEvents];
   StatArray stat;  // counts of threads and processes that ended
   char name[kNameSize];
 };
 
-enum class ProcessState : uint32_t { kFree, kAttached };
+// kOrphaned: it has ended, but children that it forked live on with what they
+// inherited; its ledgers stay until they are gone.
+enum class ProcessState : uint32_t { kFree, kAttached, kOrphaned };
 
-struct alignas(64) ProcessSlot {
+struct alignas(kCacheSeparation) ProcessSlot {
   std::atomic<ProcessState> state;
-  std::atomic<int32_t> pid;
+  std::atomic<int32_t> pid;     // in its own pid namespace
   std::atomic<uint32_t> group;  // where its new charges go
-  uint32_t reserved;
+  // Threads without a line that are changing counters: see gate.h.
+  std::atomic<uint32_t> busy;
+  // For people, and for whoever sends a signal: when it started (clock ticks
+  // since boot) and its pid namespace's inode.
+  std::atomic<uint64_t> start_time;
+  std::atomic<uint64_t> pid_namespace;
+  // Where its page table and table of accounts lie in its memory, for `umemcg
+  // smaps` (page_words.h); 0: not told.
+  std::atomic<uint64_t> page_table;
+  std::atomic<uint64_t> accounts;
   char name[32];
 };
 
-// What one process has charged to one group: pages on the group's counter
-// (used, cached and in stock), so that they can be given back when it dies.
+// What one process has charged to one group, so that it can be given back when
+// the process dies: pages on the group's counter (used, cached and in stock).
+// What others took out of this process's stocks is still in `pages`, and stands
+// in the stock's words as `given` (stock_word.h).
 struct alignas(64) Ledger {
   // process slot + 1 in the high half, group + 1 in the low; 0 is free.
   std::atomic<uint64_t> owner;
   std::atomic<int64_t> pages;
+  std::atomic<int64_t> kmem;
+  std::atomic<int64_t> sock;
+  std::atomic<uint32_t> threads;  // this process's part of Group::threads
   StatArray stat;
 };
 
 // A thread's own line: its charge stock and its statistics. A slot of the
-// stock is one word, {ledger + 1, pages}: the owner consumes from it, and any
-// thread of any process may take it whole with one exchange.
+// stock is one word (stock_word.h): the owner consumes from it, and any
+// thread of any process may drain it with one compare-and-swap.
 struct alignas(kCacheSeparation) StockLine {
   std::atomic<uint64_t> slots[kStockSlots];
   // Pages that a reclaim has won for the allocation that waits for them: a
@@ -96,13 +151,19 @@ struct alignas(kCacheSeparation) StockLine {
   std::atomic<uint64_t> reservation_ms;
   std::atomic<uint32_t> owner;  // process slot + 1; 0 is free
   std::atomic<int32_t> thread;  // thread id, for people
+  // Above 0 while the thread changes counters (gate.h).
+  std::atomic<uint32_t> busy;
+  // What is left of the page that the thread charged last for objects
+  // (stock/obj_stock.h).
+  std::atomic<uint64_t> object;
   alignas(kCacheSeparation) std::atomic<uint32_t> stat_ledger;  // + 1; 0 none
-  std::atomic<uint32_t> group;  // + 1: counted in Group::threads; 0 none
+  std::atomic<uint32_t> group;  // + 1: what the thread is in; 0 none
   StatArray stat;
 };
 
 static_assert(sizeof(StockLine) == 2 * kCacheSeparation);
-static_assert(sizeof(Ledger) == 128);
+static_assert(sizeof(Ledger) == 192);
+static_assert(sizeof(ProcessSlot) == kCacheSeparation);
 
 constexpr uint64_t make_owner(uint32_t process, uint32_t group) {
   return (uint64_t{process} + 1) << 32 | (uint64_t{group} + 1);

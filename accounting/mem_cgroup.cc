@@ -3,22 +3,19 @@
 #include <cerrno>
 #include <cstring>
 
-#include "accounting/rows.h"
+#include "accounting/controller.h"
+#include "accounting/group_table.h"
+#include "accounting/process.h"
+#include "accounting/recount.h"
+#include "accounting/stock_word.h"
+#include "accounting/tree_change.h"
 
 namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-
-bool is_online(const Group& group) {
-  // acquire: pairs with the release in make_group(), so the name is there.
-  return group.state.load(std::memory_order_acquire) == GroupState::kOnline;
-}
-
-bool has_name(const Group& group, const char* name, size_t length) {
-  return length < kNameSize && std::memcmp(group.name, name, length) == 0 &&
-         group.name[length] == '\0';
-}
+// Rows that wait for being free: from so many on they are looked through.
+constexpr uint32_t kManyDying = 64;
 
 // The next component of a path; false at its end.
 bool next_name(const char** path, const char** name, size_t* length) {
@@ -32,39 +29,82 @@ bool next_name(const char** path, const char** name, size_t* length) {
   return true;
 }
 
+uint32_t find_path(Segment& segment, const char* path) {
+  uint32_t group = kRootGroup;
+  const char* name;
+  size_t length;
+  while (group != kNone && next_name(&path, &name, &length)) {
+    group = find_in_chain(segment, group, name, length);
+  }
+  return group;
+}
+
+uint32_t online_descendants(Segment& segment, uint32_t root) {
+  uint32_t count = 0;
+  for (uint32_t i = next_group(segment, kNone); i != kNone;
+       i = next_group(segment, i)) {
+    count += i != root && in_subtree(segment, i, root);
+  }
+  return count;
+}
+
+// Whether cgroup.max.depth and cgroup.max.descendants of all ancestors allow
+// one more group below `parent`.
+bool may_have_child(Segment& segment, uint32_t parent) {
+  uint32_t depth = 1;
+  for (uint32_t g = parent; g != kNone && depth <= kMaxDepth;
+       g = parent_group(segment, g), ++depth) {
+    const Group& group = *segment.group(g);
+    if (depth > group.max_depth.load(kRelaxed)) return false;
+    const uint32_t most = group.max_descendants.load(kRelaxed);
+    if (most != kNone && online_descendants(segment, g) >= most) return false;
+  }
+  return true;
+}
+
 // REQUIRES: the segment's lock.
 int make_group(Segment& segment, uint32_t parent, const char* name,
                size_t length, uint32_t* result) {
-  Group* above = segment.group(parent);
-  uint32_t depth = above->depth.load(kRelaxed) + 1;
-  if (depth > kMaxDepth) return ENOSPC;
-  for (uint32_t index = 0; index < segment.group_count(); ++index) {
-    Group& group = *segment.group(index);
-    if (group.state.load(kRelaxed) != GroupState::kFree) continue;
-    group.memory.init(&above->memory, true);
-    group.parent.store(parent, kRelaxed);
-    group.depth.store(depth, kRelaxed);
-    group.threads.store(0, kRelaxed);
-    group.processes.store(0, kRelaxed);
-    group.processes_total.store(0, kRelaxed);
-    group.refused_ms.store(0, kRelaxed);
-    group.high.store(kPageCounterMax, kRelaxed);
-    group.id.store(segment.header().next_group_id.fetch_add(1, kRelaxed),
-                   kRelaxed);
-    for (int e = 0; e < kEvents; ++e) {
-      group.events[e].store(0, kRelaxed);
-      group.events_local[e].store(0, kRelaxed);
-    }
-    for (auto& stat : group.stat) stat.store(0, kRelaxed);
-    std::memcpy(group.name, name, length);
-    group.name[length] = '\0';
-    // release: pairs with is_online().
-    group.state.store(GroupState::kOnline, std::memory_order_release);
-    raise_high(segment.header().groups_high, index);
-    *result = index;
-    return 0;
+  int error = check_group_name(name, length);
+  if (error != 0) return error;
+  if (segment.group(parent)->depth.load(kRelaxed) >= kMaxDepth) return ENOSPC;
+  if (!may_have_child(segment, parent)) return EAGAIN;
+  *result = make_row(segment, parent, name, length);
+  return *result != kNone ? 0 : ENOSPC;
+}
+
+bool has_online_child(Segment& segment, uint32_t group) {
+  if (segment.group(group)->children.load(kRelaxed) == 0) return false;
+  for (uint32_t i = next_group(segment, kNone); i != kNone;
+       i = next_group(segment, i)) {
+    if (parent_group(segment, i) == group) return true;
   }
-  return ENOSPC;
+  return false;
+}
+
+bool has_process(Segment& segment, uint32_t group) {
+  for (uint32_t i = 0; i < segment.processes_used(); ++i) {
+    const ProcessSlot& slot = *segment.process(i);
+    // acquire: pairs with fill_slot() in process.cc.
+    if (slot.state.load(std::memory_order_acquire) == ProcessState::kAttached &&
+        slot.group.load(kRelaxed) == group) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool has_thread(Segment& segment, uint32_t group) {
+  for (uint32_t i = 0; i < segment.lines_used(); ++i) {
+    const StockLine& line = *segment.line(i);
+    const uint32_t owner = line.owner.load(kRelaxed);
+    if (owner != 0 && line.group.load(kRelaxed) == group + 1) return true;
+  }
+  return false;
+}
+
+bool inhabited(Segment& segment, uint32_t group) {
+  return has_process(segment, group) || has_thread(segment, group);
 }
 
 }  // namespace
@@ -92,46 +132,90 @@ int check_group_path(const char* path) {
 
 uint32_t find_child(Segment& segment, uint32_t parent, const char* name,
                     size_t length) {
-  const uint32_t used = segment.groups_used();
-  for (uint32_t index = 0; index < used; ++index) {
-    Group& group = *segment.group(index);
-    if (is_online(group) && group.parent.load(kRelaxed) == parent &&
-        has_name(group, name, length)) {
-      return index;
+  return find_in_chain(segment, parent, name, length);
+}
+
+// A chain may be changed under our feet: what is not found is looked for again
+// when nobody changes anything. (Without the lock, it is not there.)
+uint32_t find_group(Segment& segment, const char* path) {
+  uint32_t group = find_path(segment, path);
+  if (group != kNone) return group;
+  TreeChange change(segment, 200);
+  return find_path(segment, path);
+}
+
+int create_group(Segment& segment, const char* path, uint32_t* group,
+                 bool* made) {
+  if (made != nullptr) *made = false;
+  *group = find_path(segment, path);
+  if (*group != kNone) return 0;
+  TreeChange change(segment);
+  if (!change.held()) return EBUSY;
+  uint32_t above = kRootGroup;
+  const char* name;
+  size_t length;
+  while (next_name(&path, &name, &length)) {
+    uint32_t child = find_in_chain(segment, above, name, length);
+    if (child == kNone) {
+      int error = make_group(segment, above, name, length, &child);
+      if (error != 0) return error;
+      if (made != nullptr) *made = true;
     }
+    above = child;
+  }
+  *group = above;
+  return 0;
+}
+
+int remove_group(Segment& segment, uint32_t group) {
+  if (group == kRootGroup) return EBUSY;
+  TreeChange change(segment);
+  if (!change.held()) return EAGAIN;
+  if (!group_online(segment, group)) return ENOENT;
+  if (has_online_child(segment, group)) return EBUSY;
+  if (inhabited(segment, group)) {
+    reap_dead_locked(segment);
+    if (inhabited(segment, group)) return EBUSY;
+  }
+  take_offline(segment, group);
+  drain_all_stock(segment, group);
+  free_row(segment, group);
+  if (segment.header().dying.load(kRelaxed) > kManyDying) {
+    release_groups(segment);
+  }
+  return 0;
+}
+
+// Deepest first would be one pass; free_row() goes up by itself instead.
+uint32_t release_groups(Segment& segment) {
+  uint32_t freed = 0;
+  for (uint32_t i = 1; i < segment.groups_used(); ++i) {
+    if (segment.group(i)->state.load(kRelaxed) == GroupState::kOffline) {
+      freed += free_row(segment, i);
+    }
+  }
+  return freed;
+}
+
+bool group_online(Segment& segment, uint32_t group) {
+  const Group* row = segment.group(group);
+  // acquire: pairs with make_row().
+  return row != nullptr &&
+         row->state.load(std::memory_order_acquire) == GroupState::kOnline;
+}
+
+uint64_t group_id(Segment& segment, uint32_t group) {
+  const Group* row = segment.group(group);
+  bool there = row != nullptr &&
+               row->state.load(std::memory_order_acquire) != GroupState::kFree;
+  return there ? row->id.load(kRelaxed) : 0;
+}
+
+uint32_t next_group(Segment& segment, uint32_t group) {
+  for (uint32_t i = group + 1; i < segment.groups_used(); ++i) {
+    if (group_online(segment, i)) return i;
   }
   return kNone;
-}
-
-uint32_t find_group(Segment& segment, const char* path) {
-  uint32_t group = kRootGroup;
-  const char* name;
-  size_t length;
-  while (group != kNone && next_name(&path, &name, &length)) {
-    group = find_child(segment, group, name, length);
-  }
-  return group;
-}
-
-int create_group(Segment& segment, const char* path, uint32_t* group) {
-  *group = find_group(segment, path);
-  if (*group != kNone) return 0;
-  if (!segment.lock()) return EBUSY;
-  int error = 0;
-  *group = kRootGroup;
-  const char* name;
-  size_t length;
-  while (error == 0 && next_name(&path, &name, &length)) {
-    error = check_group_name(name, length);
-    if (error != 0) break;
-    uint32_t child = find_child(segment, *group, name, length);
-    if (child == kNone) {
-      error = make_group(segment, *group, name, length, &child);
-    }
-    *group = child;
-  }
-  segment.unlock();
-  return error;
 }
 
 uint32_t parent_group(Segment& segment, uint32_t group) {
@@ -146,6 +230,72 @@ bool in_subtree(Segment& segment, uint32_t group, uint32_t root) {
     group = parent_group(segment, group);
   }
   return false;
+}
+
+bool has_controller(Segment& segment, uint32_t group, uint32_t controller) {
+  const Group* above = segment.group(parent_group(segment, group));
+  return above == nullptr ||
+         (above->subtree_control.load(kRelaxed) & controller) != 0;
+}
+
+uint32_t charged_group(Segment& segment, uint32_t group) {
+  for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
+    if (group_online(segment, group) &&
+        has_controller(segment, group, kControllerMemory)) {
+      return group;
+    }
+    group = parent_group(segment, group);
+  }
+  return kRootGroup;
+}
+
+namespace {
+
+// Whether a child hands one of `controllers` on to children of its own.
+bool handed_on(Segment& segment, uint32_t group, uint32_t controllers) {
+  for (uint32_t i = next_group(segment, kNone); i != kNone;
+       i = next_group(segment, i)) {
+    if (parent_group(segment, i) == group &&
+        (segment.group(i)->subtree_control.load(kRelaxed) & controllers) != 0 &&
+        has_online_child(segment, i)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void reset_children(Segment& segment, uint32_t group, uint32_t controllers) {
+  for (const Controller& c : kControllerTable) {
+    if ((c.bit & controllers) == 0) continue;
+    for (uint32_t i = next_group(segment, kNone); i != kNone;
+         i = next_group(segment, i)) {
+      if (parent_group(segment, i) == group) c.reset(segment, i);
+    }
+  }
+}
+
+}  // namespace
+
+int set_subtree_control(Segment& segment, uint32_t group, uint32_t on,
+                        uint32_t off) {
+  TreeChange change(segment);
+  if (!change.held()) return EAGAIN;
+  if (!group_online(segment, group)) return ENOENT;
+  std::atomic<uint32_t>& control = segment.group(group)->subtree_control;
+  const uint32_t before = control.load(kRelaxed);
+  const uint32_t now = (before | on) & ~off;
+  for (const Controller& c : kControllerTable) {
+    if ((now & ~before & c.bit) != 0 && !has_controller(segment, group, c.bit))
+      return ENOENT;
+  }
+  if (handed_on(segment, group, before & ~now)) return EBUSY;
+  control.store(now, kRelaxed);
+  reset_children(segment, group, before & ~now);
+  // release: pairs with accounts_outdated().
+  segment.header().generation.fetch_add(1, std::memory_order_release);
+  // A group that gets its controller back has what its ledgers say.
+  if ((now & ~before) != 0) recount(segment);
+  return 0;
 }
 
 void group_path(Segment& segment, uint32_t group, TextBuffer& out) {
@@ -166,8 +316,9 @@ void group_path(Segment& segment, uint32_t group, TextBuffer& out) {
 int64_t default_reserve(int64_t max_pages) {
   constexpr int64_t kLeast = 64 * kKiB >> kPageShift;
   constexpr int64_t kMost = 256 * kKiB >> kPageShift;
-  int64_t percent = max_pages / 100;
-  return percent < kLeast ? kLeast : percent > kMost ? kMost : percent;
+  int64_t one_percent = max_pages / 100;
+  if (one_percent < kLeast) return kLeast;
+  return one_percent < kMost ? one_percent : kMost;
 }
 
 }  // namespace umemcg

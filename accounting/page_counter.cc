@@ -254,6 +254,14 @@ void PageCounter::set_low(int64_t pages) {
   }
 }
 
+void PageCounter::correct(int64_t usage_by, int64_t children_min_by,
+                          int64_t children_low_by) {
+  usage_.fetch_add(usage_by, kRelaxed);
+  children_min_usage_.fetch_add(children_min_by, kRelaxed);
+  children_low_usage_.fetch_add(children_low_by, kRelaxed);
+  propagate_protected_usage(usage());
+}
+
 void PageCounter::reset_watermark() { watermark_.store(usage(), kRelaxed); }
 
 }  // namespace umemcg

@@ -100,6 +100,10 @@ class PageCounter {
   // Pages that Limit::kMaxAndReserve allows on top of max.
   void set_reserve(int64_t pages);
   void reset_watermark();
+  void reset_failcnt() { failcnt_.store(0, std::memory_order_relaxed); }
+  // For a recount: adds to this level alone, and to its children's sums.
+  void correct(int64_t usage_by, int64_t children_min_by,
+               int64_t children_low_by);
   void count_failure() { failcnt_.fetch_add(1, std::memory_order_relaxed); }
 
   // Computes emin and elow of this counter for reclaim that targets `root`,

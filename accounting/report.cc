@@ -57,18 +57,13 @@ void group_row(Segment& segment, uint32_t index, size_t width,
   count_cell(row, group.processes_total.load(kRelaxed));
 }
 
-bool is_online(const Group& group) {
-  return group.state.load(std::memory_order_acquire) == GroupState::kOnline;
-}
-
 size_t widest_path(Segment& segment) {
   size_t width = sizeof("group") - 1;
-  for (uint32_t i = 0; i < segment.groups_used(); ++i) {
+  for (uint32_t i = next_group(segment, kNone); i != kNone;
+       i = next_group(segment, i)) {
     Line path;
     group_path(segment, i, path);
-    if (is_online(*segment.group(i)) && path.length() > width) {
-      width = path.length();
-    }
+    if (path.length() > width) width = path.length();
   }
   return width;
 }
@@ -87,8 +82,8 @@ void write_report(Segment& segment,
   }
   heading.character('\n');
   line(heading, arg);
-  for (uint32_t i = 0; i < segment.groups_used(); ++i) {
-    if (!is_online(*segment.group(i))) continue;
+  for (uint32_t i = next_group(segment, kNone); i != kNone;
+       i = next_group(segment, i)) {
     Text<1024> row;
     group_row(segment, i, width, row);
     row.character('\n');

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "accounting/controller.h"
 #include "accounting/file_lock.h"
+#include "accounting/stock_word.h"
 #include "base/errno_saver.h"
 #include "base/sys.h"
 #include "base/text.h"
@@ -22,8 +24,15 @@ namespace {
 constexpr size_t kTableAlignment = kPageSize;
 
 struct Offsets {
-  size_t group, process, ledger, line, total;
+  size_t group, process, ledger, line, bucket, total;
 };
+
+// Chains of names: one a group, rounded up to a power of two.
+uint32_t buckets_for(uint32_t groups) {
+  uint32_t count = 16;
+  while (count < groups) count *= 2;
+  return count;
+}
 
 Offsets offsets_of(const SegmentSizes& sizes) {
   Offsets at;
@@ -34,7 +43,8 @@ Offsets offsets_of(const SegmentSizes& sizes) {
   at.process = place(at.group, sizes.groups, sizeof(Group));
   at.ledger = place(at.process, sizes.processes, sizeof(ProcessSlot));
   at.line = place(at.ledger, sizes.ledgers, sizeof(Ledger));
-  at.total = place(at.line, sizes.lines, sizeof(StockLine));
+  at.bucket = place(at.line, sizes.lines, sizeof(StockLine));
+  at.total = place(at.bucket, buckets_for(sizes.groups), sizeof(uint32_t));
   return at;
 }
 
@@ -44,7 +54,7 @@ SegmentSizes sizes_of(const SegmentHeader& header) {
 
 // No table is larger than this, so that no product of the header's numbers
 // overflows.
-constexpr uint32_t kMaxRows = 1u << 20;
+constexpr uint32_t kMaxRows = kMostGroups;
 
 // A file size limit below this would be answered by SIGXFSZ.
 bool may_grow_to(size_t size) {
@@ -72,6 +82,8 @@ void Segment::set_view(char* base) {
   processes_ = reinterpret_cast<ProcessSlot*>(base + at.process);
   ledgers_ = reinterpret_cast<Ledger*>(base + at.ledger);
   lines_ = reinterpret_cast<StockLine*>(base + at.line);
+  buckets_ = reinterpret_cast<std::atomic<uint32_t>*>(base + at.bucket);
+  bucket_mask_ = buckets_for(sizes_.groups) - 1;
   total_ = at.total;
 }
 
@@ -91,11 +103,15 @@ void Segment::map_fresh(char* base, size_t total, const SegmentSizes& sizes) {
   h.process_offset = at.process;
   h.ledger_offset = at.ledger;
   h.line_offset = at.line;
+  h.bucket_offset = at.bucket;
+  h.buckets = bucket_count();
   Group& root = groups_[kRootGroup];
-  root.memory.init(nullptr, true);
   root.parent.store(kNone, std::memory_order_relaxed);
-  root.high.store(kPageCounterMax, std::memory_order_relaxed);
   root.id.store(1, std::memory_order_relaxed);
+  root.subtree_control.store(kControllerMemory, std::memory_order_relaxed);
+  root.max_depth.store(kNone, std::memory_order_relaxed);
+  root.max_descendants.store(kNone, std::memory_order_relaxed);
+  for (const Controller& c : kControllerTable) c.alloc(*this, kRootGroup);
   root.state.store(GroupState::kOnline, std::memory_order_relaxed);
   h.groups_high.store(1, std::memory_order_relaxed);
   h.next_group_id.store(2, std::memory_order_relaxed);
@@ -160,7 +176,7 @@ const char* Segment::check_header(const SegmentHeader& header,
   }
   SegmentSizes sizes = sizes_of(header);
   if (sizes.groups == 0 || sizes.groups > kMaxRows ||
-      sizes.processes > kMaxRows || sizes.ledgers > kMaxRows ||
+      sizes.processes > kMaxRows || sizes.ledgers > kMostLedgers ||
       sizes.lines > kMaxRows) {
     return "has impossible table sizes";
   }
@@ -246,7 +262,7 @@ uint32_t Segment::group_of(const PageCounter* counter) const {
 }
 
 bool Segment::lock(uint32_t wait_ms) {
-  private_lock_.lock();
+  if (!private_lock_.lock_within(wait_ms)) return false;
   if (is_private()) return true;
   int fd = sys::open(path_, O_RDWR | O_NOFOLLOW);
   if (fd >= 0 && file_lock_within(fd, 0, wait_ms)) {

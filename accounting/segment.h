@@ -18,7 +18,7 @@ namespace umemcg {
 struct SegmentSizes {
   uint32_t groups = 4096;
   uint32_t processes = 1024;
-  uint32_t ledgers = 8192;
+  uint32_t ledgers = 16384;
   uint32_t lines = 8192;
 };
 
@@ -71,12 +71,17 @@ class Segment {
   StockLine* line(uint32_t index) {
     return index < sizes_.lines ? &lines_[index] : nullptr;
   }
+  // The head of a chain of groups (index + 1) for the hash of a name.
+  std::atomic<uint32_t>& bucket(uint32_t hash) {
+    return buckets_[hash & bucket_mask_];
+  }
+  uint32_t bucket_count() const { return bucket_mask_ + 1; }
   // The group whose counter this is, or kNone.
   uint32_t group_of(const PageCounter* counter) const;
 
-  // One change of the tree or the process table at a time. A file's lock is
-  // the kernel's (it ends with its holder); waits at most `wait_ms`. False
-  // when it could not be had.
+  // One change of the tree or the process table at a time (through
+  // tree_change.h). A file's lock is the kernel's: it ends with its holder.
+  // Waits at most `wait_ms`. False when it could not be had.
   bool lock(uint32_t wait_ms = 2000);
   void unlock();
   // In the child of a fork: whoever held the lock is not here.
@@ -92,6 +97,8 @@ class Segment {
   ProcessSlot* processes_ = nullptr;
   Ledger* ledgers_ = nullptr;
   StockLine* lines_ = nullptr;
+  std::atomic<uint32_t>* buckets_ = nullptr;
+  uint32_t bucket_mask_ = 0;
   SegmentSizes sizes_;
   size_t total_ = 0;
   Lock private_lock_;
@@ -106,6 +113,9 @@ size_t segment_bytes(const SegmentSizes& sizes);
 // the end, so that they never meet the tree's lock on byte 0.
 constexpr int64_t slot_lock_offset(uint32_t process) {
   return (int64_t{1} << 40) + process;
+}
+constexpr int64_t family_lock_offset(uint32_t process) {
+  return (int64_t{1} << 41) + process;
 }
 
 // The segment of this process.

@@ -1,6 +1,7 @@
 #include "accounting/stat_line.h"
 
 #include "accounting/mem_cgroup.h"
+#include "accounting/stock_word.h"
 #include "base/attributes.h"
 
 namespace umemcg {
@@ -79,12 +80,11 @@ void read_stats(Segment& segment, uint32_t group, bool subtree,
 
 namespace {
 // The pages of a word of a stock, if they are charged to the subtree.
-int64_t pages_in_subtree(Segment& segment, uint64_t word, uint32_t group) {
-  uint32_t index = static_cast<uint32_t>(word >> 32);
-  Ledger* ledger = index != 0 ? segment.ledger(index - 1) : nullptr;
-  uint64_t owner = ledger != nullptr ? ledger->owner.load(kRelaxed) : 0;
-  bool inside = owner != 0 && in_subtree(segment, owner_group(owner), group);
-  return inside ? static_cast<uint32_t>(word) : 0;
+int64_t pages_in_subtree(Segment& segment, uint64_t bits, uint32_t group) {
+  const StockWord word(bits);
+  const uint32_t owner = group_of_word(segment, word);
+  bool inside = owner != kNone && in_subtree(segment, owner, group);
+  return inside ? word.pages() : 0;
 }
 }  // namespace
 

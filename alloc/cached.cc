@@ -240,7 +240,7 @@ int64_t purge_cached_subtree(uint32_t group, int64_t goal, PurgeReason reason) {
   for (uint32_t id = 1; id <= last && pages < goal; ++id) {
     Account* account = account_at(id);
     if (account->cached_head.load(kRelaxed) == 0) continue;
-    if (!in_subtree(g_segment, account->group, group)) continue;
+    if (!in_subtree(g_segment, account->charged.load(kRelaxed), group)) continue;
     pages += purge_cached(*account, goal - pages, reason);
   }
   return pages;
@@ -382,7 +382,7 @@ void reset_purges() {
 // can give it back: above 7/8 of the limit nothing is kept, below it all of
 // them together keep at most 1/16 of it.
 void trim_shared_cache(Account& account) {
-  uint32_t group = account.group;
+  uint32_t group = account.charged.load(kRelaxed);
   int64_t keep = INT64_MAX;
   for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
     Group& row = *g_segment.group(group);

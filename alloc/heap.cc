@@ -6,12 +6,16 @@
 
 #include "accounting/event.h"
 #include "accounting/mem_cgroup.h"
+#include "alloc/account_heap.h"
 #include "alloc/cached.h"
 #include "alloc/fork.h"
+#include "alloc/group_heap.h"
 #include "alloc/options.h"
 #include "alloc/own_map.h"
 #include "alloc/page_table.h"
 #include "alloc/range.h"
+#include "alloc/thread_heaps.h"
+#include "alloc/zombie.h"
 #include "stock/charge.h"
 #include "stock/current.h"
 
@@ -38,13 +42,16 @@ void pay_high(uint32_t group) {
 // and with force when no page could be had.
 void deferred_free(bool force, unsigned long long, void*) {
   check_fork();
+  if (making_heap()) return;  // its records are never refused
+  AllocationUnderWay under_way;
   const size_t refused = force ? take_refused_map() : 0;
   if (t_charge_record.armed) {
     g_charge_slow_hook();
-    return;
+  } else {
+    if (refused != 0) extend_ranges(refused);
+    allocator_housekeeping();
   }
-  if (refused != 0) extend_ranges(refused);
-  allocator_housekeeping();
+  glance_at_tree();
 }
 
 // An allocation has failed for good.
@@ -79,6 +86,7 @@ AllocatorStart start_allocator() {
   }
   // The main thread's heap and the first range's records are root's.
   const bool ours = as_records(block_is_ours);
+  begin_home();
   mi_register_deferred_free(deferred_free, nullptr);
   return ours ? AllocatorStart::kAccounted : AllocatorStart::kNotInRange;
 }
@@ -102,15 +110,18 @@ void prime_thread() {
 void collect_thread() {
   mi_theap_t* theap = mi_theap_get_default();
   if (theap != nullptr) mi_theap_collect(theap, true);
+  collect_theaps();
 }
 
 size_t trim_allocator() {
   check_fork();
+  sync_thread();
   collect_thread();
   drain_own_stock();
   drop_reservation();
   int64_t pages =
       purge_cached_subtree(kRootGroup, INT64_MAX, PurgeReason::kTrim);
+  bury_all_zombies();
   return static_cast<size_t>(pages) * kPageSize;
 }
 
@@ -118,7 +129,7 @@ void allocator_housekeeping() {
   if (ranges_low()) extend_ranges(0);
   decay_cached();
   Account* account = current_account();
-  if (account != nullptr) pay_high(account->group);
+  if (account != nullptr) pay_high(account->charged.load(std::memory_order_relaxed));
 }
 
 }  // namespace umemcg

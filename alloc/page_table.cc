@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include "accounting/account.h"
+#include "accounting/process.h"
 #include "base/sys.h"
 
 namespace umemcg {
@@ -37,6 +39,18 @@ bool map_leaf(uint32_t index) {
   }
   return true;
 }
+
+constexpr PageTableMap kMap = {
+    .magic = kPageTableMagic,
+    .leaves = leaves,
+    .leaf_count = kLeaves,
+    .leaf_shift = kLeafShift,
+    .slice_shift = kSliceShift,
+    .row_size = sizeof(Slice),
+    .word_offset = offsetof(Slice, word),
+    .reserved = 0,
+};
+static_assert(offsetof(Leaf, slices) == 0);
 
 void widen(uint32_t index) {
   uint32_t low = lowest_leaf.load(std::memory_order_relaxed);
@@ -113,6 +127,17 @@ PageTotals count_pages(uint32_t owner) {
     }
   });
   return totals;
+}
+
+void publish_page_table() {
+  ProcessSlot* slot = g_segment.process(this_process());
+  if (slot == nullptr) return;
+  auto address = [](const void* map) {
+    return static_cast<uint64_t>(reinterpret_cast<uintptr_t>(map));
+  };
+  // release: whoever reads an address finds what it points to complete.
+  slot->accounts.store(address(&account_map()), std::memory_order_release);
+  slot->page_table.store(address(&kMap), std::memory_order_release);
 }
 
 }  // namespace umemcg

@@ -1,16 +1,7 @@
 // The page table: owner and state of every page that the allocator has.
 //
-// One word stands for a slice of 16 pages (64 KiB, the unit in which mimalloc
-// hands memory around; a slice belongs to one mimalloc page, hence to one
-// heap and one group at a time):
-//
-//   bits  0-15  used:   page i is handed out, charged to the owner
-//   bits 16-31  cached: page i is free but resident, still charged to it
-//   bits 32-55  owner:  id of the account (0: all pages are reserved)
-//   bit  56     purging: cached pages are being given back; a committer waits
-//   bit  57     queued: the slice is in a stack of cached slices
-//   bit  58     refault: reclaim took cached pages from here
-//   bit  59     compound: a charged 2 MiB begins here (alloc/compound.h)
+// A word stands for a slice of 16 pages (accounting/page_words.h says what is
+// in it), and a page of it goes through these states:
 //
 //   page:  reserved --commit--> used --decommit--> cached --commit--> used
 //                                                  cached --purge--> reserved
@@ -30,65 +21,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "accounting/page_words.h"
 #include "base/attributes.h"
 #include "base/units.h"
 
 namespace umemcg {
-
-inline constexpr size_t kSliceShift = 16;
-inline constexpr size_t kSliceSize = size_t{1} << kSliceShift;
-inline constexpr unsigned kSlicePages = kSliceSize / kPageSize;
-
-class SliceWord {
- public:
-  constexpr SliceWord() = default;
-  constexpr explicit SliceWord(uint64_t bits) : bits_(bits) {}
-
-  constexpr bool operator==(const SliceWord&) const = default;
-
-  uint64_t bits() const { return bits_; }
-  uint32_t used() const { return static_cast<uint32_t>(bits_ & kMask); }
-  uint32_t cached() const { return static_cast<uint32_t>(bits_ >> 16 & kMask); }
-  uint32_t owner() const {
-    return static_cast<uint32_t>(bits_ >> 32 & 0xffffff);
-  }
-  bool purging() const { return (bits_ & kPurging) != 0; }
-  bool queued() const { return (bits_ & kQueued) != 0; }
-  bool refault() const { return (bits_ & kRefault) != 0; }
-  bool compound() const { return (bits_ & kCompound) != 0; }
-
-  SliceWord with_used(uint32_t mask) const {
-    return SliceWord((bits_ & ~kMask) | mask);
-  }
-  SliceWord with_cached(uint32_t mask) const {
-    return SliceWord((bits_ & ~(kMask << 16)) | uint64_t{mask} << 16);
-  }
-  SliceWord with_owner(uint32_t owner) const {
-    return SliceWord((bits_ & ~(uint64_t{0xffffff} << 32)) | uint64_t{owner}
-                                                                 << 32);
-  }
-  SliceWord with_purging(bool on) const { return with(kPurging, on); }
-  SliceWord with_queued(bool on) const { return with(kQueued, on); }
-  // The marks that do not depend on the pages' state, from another word.
-  SliceWord with_marks_of(SliceWord other) const {
-    return SliceWord(bits_ | (other.bits_ & (kQueued | kCompound)));
-  }
-  SliceWord with_refault(bool on) const { return with(kRefault, on); }
-  SliceWord with_compound(bool on) const { return with(kCompound, on); }
-
- private:
-  static constexpr uint64_t kMask = 0xffff;
-  static constexpr uint64_t kPurging = uint64_t{1} << 56;
-  static constexpr uint64_t kQueued = uint64_t{1} << 57;
-  static constexpr uint64_t kRefault = uint64_t{1} << 58;
-  static constexpr uint64_t kCompound = uint64_t{1} << 59;
-
-  SliceWord with(uint64_t flag, bool on) const {
-    return SliceWord(on ? bits_ | flag : bits_ & ~flag);
-  }
-
-  uint64_t bits_ = 0;
-};
 
 // One slice's row. `next` and `cached_ms` belong to whoever has the slice in
 // the queue (alloc/cached.h).
@@ -185,26 +122,6 @@ void reset_chunk_gates();
 // Makes rows for [start, start + size); false when there is no memory for it.
 bool map_page_table(uintptr_t start, size_t size);
 
-// Pages of [from, to) that lie in the slice, as a mask.
-inline uint32_t page_mask(uintptr_t slice, uintptr_t from, uintptr_t to) {
-  unsigned first =
-      from > slice ? static_cast<unsigned>((from - slice) >> kPageShift) : 0;
-  unsigned last = to < slice + kSliceSize
-                      ? static_cast<unsigned>((to - slice) >> kPageShift)
-                      : kSlicePages;
-  return ((1u << last) - 1) & ~((1u << first) - 1);
-}
-
-// How many pages a mask has. (The compiler's own popcount is a call on a
-// baseline x86-64.)
-constexpr int64_t pages_in(uint32_t mask) {
-  if (mask == 0xffff) return 16;
-  mask = mask - (mask >> 1 & 0x5555);
-  mask = (mask & 0x3333) + (mask >> 2 & 0x3333);
-  mask = (mask + (mask >> 4)) & 0x0f0f;
-  return (mask + (mask >> 8)) & 0x1f;
-}
-
 struct PageTotals {
   int64_t used = 0;
   int64_t cached = 0;
@@ -212,5 +129,9 @@ struct PageTotals {
 // Counts the pages of one owner (an account's id; 0: of all) over the whole
 // table. For tests and audits: it looks at every slice.
 PageTotals count_pages(uint32_t owner);
+
+// Tells other programs where this process's tables are (page_words.h), in its
+// slot of the domain. REQUIRES: the process is attached.
+void publish_page_table();
 
 }  // namespace umemcg

@@ -13,4 +13,14 @@ void Lock::lock_slow() {
   }
 }
 
+bool Lock::lock_within(uint32_t wait_ms) {
+  if (try_lock()) return true;
+  const uint64_t deadline = sys::monotonic_ns() + wait_ms * 1'000'000ull;
+  for (int round = 0; !try_lock(); ++round) {
+    if (sys::monotonic_ns() >= deadline) return false;
+    sys::pause(round);
+  }
+  return true;
+}
+
 }  // namespace umemcg

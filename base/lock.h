@@ -23,6 +23,8 @@ class Lock {
   void lock() {
     if (!try_lock()) lock_slow();
   }
+  // False if it could not be had within `wait_ms`.
+  bool lock_within(uint32_t wait_ms);
   // release: pairs with try_lock() and lock_slow().
   void unlock() {
     if (word_.exchange(kFree, std::memory_order_release) == kContended) {

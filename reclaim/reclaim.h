@@ -1,16 +1,28 @@
-// The slow half of try_charge: what happens when a charge fails. It runs in
-// mimalloc's callback, between the refusal and the second try, where freeing
-// and collecting are allowed.
+// The slow half of try_charge: what happens when a charge fails. It runs where
+// freeing, collecting and sleeping are allowed: for the heap in mimalloc's
+// callback, between the refusal and the second try, for objects in the call.
 //
 //   max event, failcnt
 //   rounds: purge the cached pages of the subtree under the limit, collect
 //     this thread's heaps, drain all stocks, give back what dead processes
 //     had; charge again. At most 16 fruitless rounds.
-//   then the emergency reserve, for small requests after a refusal
+//   a last look, while nobody charges ahead there (stock/press.h)
+//   then, for small requests of the heap after a refusal, the emergency reserve
 //   else ENOMEM: oom event, one line on stderr for the first
+//
+// Flags (stock/current.h), as try_charge_memcg has them:
+//
+//   NoWait        of all that a drain only: no reclaim, no waiting
+//   NoRetry       one round, then ENOMEM
+//   RetryMayFail  all rounds, then ENOMEM; like the two above without the
+//                 out-of-memory policy: no oom event, no line, no kill
+//   NoFail        instead of ENOMEM it goes over the limit
 #pragma once
 
 #include <cstdint>
+
+#include "accounting/account.h"
+#include "accounting/kind.h"
 
 namespace umemcg {
 
@@ -23,5 +35,28 @@ struct ReclaimSettings {
 
 // Installs the slow half (stock/charge.h).
 void install_reclaim(const ReclaimSettings& settings);
+
+// A charge that is wanted.
+struct ChargeRequest {
+  Account* account;
+  int64_t pages;
+  uint32_t flags;  // ChargeFlag
+  // Pages of some kinds are charged to a counter of its own as well.
+  Kind kind = Kind::kHeap;
+  // May have the emergency reserve: memory with which to unwind.
+  bool reserve = false;
+  // The counter of the group or an ancestor that refused.
+  PageCounter* failed = nullptr;
+  // It was the kind's counter: reclaim is of no use.
+  bool kind_refused = false;
+
+  bool may(uint32_t flag) const { return (flags & flag) != 0; }
+};
+
+// Charges the request through the thread's stock; false if it is refused.
+bool charge_through_stock(ChargeRequest& request);
+
+// Charges what was refused with reclaim; false for ENOMEM. errno is kept.
+bool charge_with_reclaim(ChargeRequest& request);
 
 }  // namespace umemcg

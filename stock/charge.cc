@@ -1,5 +1,7 @@
 #include "stock/charge.h"
 
+#include "accounting/gate.h"
+#include "base/fault_point.h"
 #include "stock/current.h"
 
 namespace umemcg {
@@ -16,11 +18,18 @@ bool try_charge_slow(Account& account, uint32_t pages, PageCounter** failed) {
   if (thread_line() == nullptr && !t_context.exiting) {
     acquire_line();
   }
-  uint32_t batch = thread_line() != nullptr ? batch_size(account) : 0;
-  if (batch > pages &&
-      account_try_charge(account, batch, failed, Limit::kMax, false)) {
-    refill_stock(account, batch - pages);
-    return true;
+  if (thread_line() != nullptr) {
+    // In one section, from the look whether the group is pressed to the refill:
+    // who waits for sections to end finds the rest of a batch in a stock
+    // (press.h).
+    ChargeSection section;
+    const uint32_t batch = batch_size(account);
+    if (batch > pages &&
+        account_try_charge(account, batch, failed, Limit::kMax, false)) {
+      fault_point("between charge and refill");
+      refill_stock(account, batch - pages);
+      return true;
+    }
   }
   return account_try_charge(account, pages, failed, Limit::kMax, false);
 }

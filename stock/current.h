@@ -1,4 +1,10 @@
 // Whom the calling thread charges, and how.
+//
+// A thread's pages come from the heap of the group that it charges, so the two
+// change together (alloc/group_heap.h): `base` is the account whose theap is
+// the thread's default one. A thread that has never switched is in the main
+// heap, which is the *home* account's: the one the process began with. The
+// process may have moved since; the thread follows at its next slow path.
 #pragma once
 
 #include "accounting/account.h"
@@ -6,28 +12,68 @@
 
 namespace umemcg {
 
+// How charges behave at a limit: the flags of include/umemcg/umemcg.h.
+enum ChargeFlag : uint8_t {
+  kChargeNoWait = 1,
+  kChargeNoRetry = 2,
+  kChargeRetryMayFail = 4,
+  kChargeNoFail = 8,
+};
+inline constexpr int kChargeFlags = 15;
+
 struct ThreadContext {
-  Account* account = nullptr;  // null: the process's
+  // Charged now; null: the home account. It differs from `base` within a call
+  // that names a group, and while the allocator's own records are made.
+  Account* account = nullptr;
+  // The default theap's; null: the home account's.
+  Account* base = nullptr;
+  // What the thread was put into; null: it follows the process.
+  Account* tag = nullptr;
+  // The scope's, with its generation: nothing else holds on to it.
+  Account* active = nullptr;
+  uint32_t active_generation = 0;
   // Charges go over the limits rather than fail: the allocator's own records,
   // and our own way out of a failure.
   bool no_fail = false;
   // The thread's stock has been given back; what it still allocates is
-  // charged exactly, to the process's group.
+  // charged exactly, to the home account.
   bool exiting = false;
+  // Something is to be done before the thread's next allocation
+  // (alloc/attention.h).
+  bool attention = false;
+  // ChargeFlag: umemcg_thread_flags, or a call's own.
+  uint8_t flags = 0;
 };
 
 extern constinit UMEMCG_TLS ThreadContext t_context;
+// Where new threads, and threads without a group of their own, charge.
 extern constinit std::atomic<Account*> g_process_account;
+// Whose heap is mimalloc's main heap.
+extern constinit std::atomic<Account*> g_home_account;
 // The root group's: what the allocator needs for itself is charged there. Null
 // until the process is accounted.
 extern constinit std::atomic<Account*> g_records_account;
 
+inline Account* process_account() {
+  // acquire: pairs with set_accounts().
+  return g_process_account.load(std::memory_order_acquire);
+}
+
+inline Account* home_account() {
+  // acquire: pairs with set_home_account().
+  return g_home_account.load(std::memory_order_acquire);
+}
+
 // Null before the process has an account.
 UMEMCG_FAST Account* current_account() {
   Account* account = t_context.account;
-  // acquire: pairs with set_accounts().
-  return account != nullptr ? account
-                            : g_process_account.load(std::memory_order_acquire);
+  return account != nullptr ? account : home_account();
+}
+
+// The group that the thread was put into, or that it follows: what its line
+// says (StockLine::group). Null before the process has an account.
+inline Account* thread_account() {
+  return t_context.tag != nullptr ? t_context.tag : process_account();
 }
 
 inline Account* records_account() {
@@ -35,12 +81,19 @@ inline Account* records_account() {
   return g_records_account.load(std::memory_order_acquire);
 }
 
+inline void set_home_account(Account* home) {
+  g_home_account.store(home, std::memory_order_release);
+}
+
+// The first process account is the home account, too.
 inline void set_accounts(Account* process, Account* records) {
+  if (home_account() == nullptr) set_home_account(process);
   g_process_account.store(process, std::memory_order_release);
   g_records_account.store(records, std::memory_order_release);
 }
 
-// Charges `account` in this scope, whatever the limits say.
+// Charges `account` in this scope, whatever the limits say. A handler that
+// interrupts it and leaves the thread in another heap has the last word.
 class NoFailScope {
  public:
   explicit NoFailScope(Account* account) : saved_(t_context) {
@@ -48,7 +101,8 @@ class NoFailScope {
     t_context.no_fail = true;
   }
   ~NoFailScope() {
-    t_context.account = saved_.account;
+    t_context.account =
+        t_context.base == saved_.base ? saved_.account : t_context.base;
     t_context.no_fail = saved_.no_fail;
   }
   NoFailScope(const NoFailScope&) = delete;

@@ -1,16 +1,18 @@
 #include "stock/stock.h"
 
+#include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/rows.h"
 #include "base/sys.h"
 #include "stock/current.h"
+#include "stock/obj_stock.h"
+#include "stock/press.h"
 
 namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr int64_t kStaleReservationMs = 10;
 
 // Reservation of a thread without a line.
 constinit UMEMCG_TLS std::atomic<uint64_t> t_reservation{0};
@@ -21,79 +23,41 @@ constinit std::atomic<uint32_t> line_hint{0};
 
 void do_nothing() {}
 
-uint32_t pages_of(uint64_t word) { return static_cast<uint32_t>(word); }
+// Takes a word of this process out of its line, and gives its pages back.
+void settle(std::atomic<uint64_t>& slot) {
+  if (slot.load(kRelaxed) == 0) return;
+  ChargeSection section;
+  settle_word(g_segment, StockWord(slot.exchange(0, kRelaxed)));
+}
 
-// Uncharges what a word that was taken out of a line stood for. The ledger is
-// found by the word, so it may be any process's.
-int64_t give_back(Segment& segment, uint64_t word) {
-  const int64_t pages = pages_of(word);
-  uint32_t index = static_cast<uint32_t>(word >> 32);
-  if (pages == 0 || index == 0) return 0;
-  Ledger* ledger = segment.ledger(index - 1);
-  uint64_t owner = ledger != nullptr ? ledger->owner.load(kRelaxed) : 0;
-  Group* group = owner != 0 ? segment.group(owner_group(owner)) : nullptr;
-  if (group == nullptr) return 0;
-  // The word's process may have died and been reaped since the word was taken:
-  // then its ledger has been given back whole, this word included.
-  if (ledger->pages.fetch_sub(pages, kRelaxed) < pages) {
-    ledger->pages.fetch_add(pages, kRelaxed);
-    return 0;
+// Adds to a slot of this ledger. What others took out of it is settled with the
+// ledger on the way. False if the slot is not (or no more) this ledger's.
+bool add_to_word(std::atomic<uint64_t>& slot, uint32_t ledger, uint32_t pages) {
+  uint64_t bits = slot.load(kRelaxed);
+  while (StockWord(bits).ledger() == ledger) {
+    const StockWord word(bits);
+    const uint32_t sum = word.pages() + pages;
+    const bool full = sum > kChargeBatch;
+    const StockWord next = full ? StockWord() : StockWord(ledger, sum);
+    if (!slot.compare_exchange_weak(bits, next.bits(), kRelaxed)) continue;
+    settle_word(g_segment, full ? word.with_pages(sum) : word.with_pages(0));
+    return true;
   }
-  ledger->stat[static_cast<int>(Stat::kUncharged)].fetch_add(pages, kRelaxed);
-  group->memory.uncharge(pages);
-  return pages;
-}
-
-bool word_in_subtree(Segment& segment, uint64_t word, uint32_t root) {
-  if (pages_of(word) == 0) return false;
-  Ledger* ledger = segment.ledger(static_cast<uint32_t>(word >> 32) - 1);
-  uint64_t owner = ledger != nullptr ? ledger->owner.load(kRelaxed) : 0;
-  return owner != 0 && in_subtree(segment, owner_group(owner), root);
-}
-
-int64_t drain_word(Segment& segment, std::atomic<uint64_t>& word,
-                   uint32_t root) {
-  if (!word_in_subtree(segment, word.load(kRelaxed), root)) return 0;
-  // What is taken may be newer than what was looked at; it is given back to
-  // whom it belongs all the same.
-  return give_back(segment, word.exchange(0, kRelaxed));
-}
-
-// A reservation is left alone while it is fresh, which one made since `now` was
-// read is too (hence the signed age). Only the word that was looked at is
-// taken; one of the same pages made in between may be mistaken for it, if the
-// former was stale: that allocation then charges again.
-int64_t drain_reservation(Segment& segment, StockLine& line, uint32_t root,
-                          uint64_t now) {
-  // acquire: pairs with reserve_pages(), whose time is the word's.
-  uint64_t word = line.reservation.load(std::memory_order_acquire);
-  if (!word_in_subtree(segment, word, root)) return 0;
-  auto age = static_cast<int64_t>(now - line.reservation_ms.load(kRelaxed));
-  if (age <= kStaleReservationMs ||
-      !line.reservation.compare_exchange_strong(word, 0, kRelaxed)) {
-    return 0;
-  }
-  return give_back(segment, word);
+  return false;
 }
 
 // Adds to the slot of this ledger, or takes an empty one; false if there is
 // none.
-bool add_to_slot(StockLine& line, uint32_t ledger_index, uint32_t pages) {
+bool add_to_slot(StockLine& line, uint32_t ledger, uint32_t pages) {
   std::atomic<uint64_t>* empty = nullptr;
   for (auto& slot : line.slots) {
-    uint64_t word = slot.load(kRelaxed);
-    while (word >> 32 == ledger_index + 1) {
-      uint32_t sum = pages_of(word) + pages;
-      uint64_t next = sum > kChargeBatch ? 0 : stock_word(ledger_index, sum);
-      if (!slot.compare_exchange_weak(word, next, kRelaxed)) continue;
-      if (next == 0) give_back(g_segment, stock_word(ledger_index, sum));
-      return true;
-    }
-    if (pages_of(word) == 0 && empty == nullptr) empty = &slot;
+    if (add_to_word(slot, ledger, pages)) return true;
+    const bool free = StockWord(slot.load(kRelaxed)).pages() == 0;
+    if (free && empty == nullptr) empty = &slot;
   }
   if (empty == nullptr) return false;
-  uint64_t old = empty->exchange(stock_word(ledger_index, pages), kRelaxed);
-  give_back(g_segment, old);  // only a signal handler puts something there
+  const uint64_t word = StockWord(ledger, pages).bits();
+  settle_word(g_segment, StockWord(empty->exchange(word, kRelaxed)));
   return true;
 }
 
@@ -101,6 +65,8 @@ bool add_to_slot(StockLine& line, uint32_t ledger_index, uint32_t pages) {
 
 constinit Hook<void()> g_line_acquired_hook{do_nothing};
 
+// In a section: a word that leaves its slot is in nothing but a register until
+// it is settled.
 void refill_stock(Account& account, uint32_t pages) {
   StockLine* line = thread_line();
   if (pages == 0) return;
@@ -108,18 +74,20 @@ void refill_stock(Account& account, uint32_t pages) {
     account_uncharge(account, pages);
     return;
   }
+  ChargeSection section;
   if (add_to_slot(*line, account.ledger_index, pages)) return;
   auto& victim = line->slots[t_victim++ % kStockSlots];
-  give_back(g_segment,
-            victim.exchange(stock_word(account.ledger_index, pages), kRelaxed));
+  const uint64_t word = StockWord(account.ledger_index, pages).bits();
+  settle_word(g_segment, StockWord(victim.exchange(word, kRelaxed)));
 }
 
 uint32_t batch_size(const Account& account) {
   constexpr int64_t kAlwaysAllowed = 16 * kMiB >> kPageShift;
   int64_t batch = kChargeBatch;
-  uint32_t group = account.group;
+  uint32_t group = account.charged.load(kRelaxed);
   for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
     Group* row = g_segment.group(group);
+    if (pressed(*row)) return 0;
     int64_t max = row->memory.max();
     if (max != kPageCounterMax) {
       int64_t allowed = max / 200 > kAlwaysAllowed ? max / 200 : kAlwaysAllowed;
@@ -134,22 +102,17 @@ uint32_t batch_size(const Account& account) {
 void drain_own_stock() {
   StockLine* line = thread_line();
   if (line == nullptr) return;
-  for (auto& slot : line->slots) {
-    give_back(g_segment, slot.exchange(0, kRelaxed));
-  }
+  for (auto& slot : line->slots) settle(slot);
 }
 
-int64_t drain_all_stock(Segment& segment, uint32_t root) {
-  int64_t pages = 0;
-  const uint64_t now = sys::coarse_ms();
-  const uint32_t used = segment.lines_used();
-  for (uint32_t i = 0; i < used; ++i) {
-    StockLine& line = *segment.line(i);
-    if (line.owner.load(kRelaxed) == 0) continue;
-    for (auto& slot : line.slots) pages += drain_word(segment, slot, root);
-    pages += drain_reservation(segment, line, root, now);
+void drain_own_stock_of(const Account& account) {
+  StockLine* line = thread_line();
+  if (line == nullptr) return;
+  for (auto& slot : line->slots) {
+    if (StockWord(slot.load(kRelaxed)).ledger() == account.ledger_index) {
+      settle(slot);
+    }
   }
-  return pages;
 }
 
 namespace {
@@ -165,30 +128,43 @@ StockLine* claim_line() {
   if (index == kNone) return nullptr;
   line_hint.store(index, kRelaxed);
   StockLine* line = g_segment.line(index);
+  if (line == nullptr) return nullptr;
   line->thread.store(sys::thread_id(), kRelaxed);
   line->reservation_ms.store(0, kRelaxed);
-  Account* account = g_process_account.load(std::memory_order_acquire);
-  if (account != nullptr) {
-    // Counted before it is written down: see fill_slot() in process.cc.
-    add_to_ancestors(g_segment, account->group, &Group::threads, +1);
-    line->group.store(account->group + 1, kRelaxed);
-  }
+  line->busy.store(0, kRelaxed);
+  line->object.store(0, kRelaxed);
+  line->group.store(0, kRelaxed);
   return line;
 }
 
 void give_back_line(StockLine& line) {
-  give_back(g_segment, line.reservation.exchange(0, kRelaxed));
-  for (auto& slot : line.slots) {
-    give_back(g_segment, slot.exchange(0, kRelaxed));
-  }
+  drain_object_word(line);
+  settle(line.reservation);
+  for (auto& slot : line.slots) settle(slot);
   flush_stat_line(g_segment, line);
   line.stat_ledger.store(0, kRelaxed);
-  uint32_t group = line.group.exchange(0, kRelaxed);
-  if (group != 0) add_to_ancestors(g_segment, group - 1, &Group::threads, -1);
+  line.group.store(0, kRelaxed);
   // release: pairs with claim_row().
   line.owner.store(0, std::memory_order_release);
 }
 }  // namespace
+
+namespace {
+// The home account when the thread took its line: it counts the thread.
+constinit UMEMCG_TLS Account* t_counted = nullptr;
+
+void count_thread(int by) {
+  if (by > 0) t_counted = g_home_account.load(std::memory_order_acquire);
+  if (t_counted != nullptr) count_group_thread(*t_counted, by);
+}
+}  // namespace
+
+void count_group_thread(Account& account, int by) {
+  ChargeSection section;
+  account.ledger->threads.fetch_add(static_cast<uint32_t>(by), kRelaxed);
+  add_to_ancestors(g_segment, account.charged.load(kRelaxed), &Group::threads,
+                   by);
+}
 
 // A signal handler that gets here in the middle of it works without a line: a
 // thread has one at most.
@@ -201,21 +177,35 @@ void acquire_line() {
     set_thread_line(line);
   }
   t_acquiring.store(false, std::memory_order_release);
-  if (line != nullptr) g_line_acquired_hook();
+  if (line == nullptr) return;
+  count_thread(+1);
+  g_line_acquired_hook();
 }
 
 void release_line() {
   StockLine* line = thread_line();
   set_thread_line(nullptr);
   drop_reservation();
-  if (line != nullptr) give_back_line(*line);
+  if (line == nullptr) return;
+  give_back_line(*line);
+  count_thread(-1);
 }
 
 void release_other_lines() {
   for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
     StockLine* line = g_segment.line(i);
-    if (line == thread_line() || line->owner.load(kRelaxed) == 0) continue;
+    if (line == nullptr || line == thread_line() ||
+        line->owner.load(kRelaxed) == 0)
+      continue;
     give_back_line(*line);
+  }
+  // Of the threads that were counted the calling one alone is here.
+  for (uint32_t id = 1; id <= account_count(); ++id) {
+    Account& account = *account_at(id);
+    if (account.group_id == 0) continue;
+    const uint32_t here = &account == t_counted ? 1 : 0;
+    const uint32_t others = account.ledger->threads.load(kRelaxed) - here;
+    count_group_thread(account, -static_cast<int>(others));
   }
 }
 
@@ -227,29 +217,30 @@ std::atomic<uint64_t>& reservation_word() {
 void reserve_pages(Account& account, uint32_t pages) {
   StockLine* line = thread_line();
   if (line != nullptr) line->reservation_ms.store(sys::coarse_ms(), kRelaxed);
+  if (pages > kMostStockPages) {
+    account_uncharge(account, pages);
+    return;
+  }
+  const uint64_t word = StockWord(account.ledger_index, pages).bits();
+  ChargeSection section;
   // release: pairs with drain_reservation().
-  give_back(g_segment,
-            reservation_word().exchange(stock_word(account.ledger_index, pages),
-                                        std::memory_order_release));
+  settle_word(g_segment, StockWord(reservation_word().exchange(
+                             word, std::memory_order_release)));
 }
 
 uint32_t take_reservation(Account& account, uint32_t pages) {
   std::atomic<uint64_t>& word = reservation_word();
   if (word.load(kRelaxed) == 0) return 0;
-  uint64_t got = word.exchange(0, kRelaxed);
-  if (got >> 32 != account.ledger_index + 1) {
-    give_back(g_segment, got);
-    return 0;
+  ChargeSection section;
+  const StockWord got(word.exchange(0, kRelaxed));
+  uint32_t taken = 0;
+  if (got.ledger() == account.ledger_index) {
+    taken = got.pages() < pages ? got.pages() : pages;
   }
-  uint32_t taken = pages_of(got) < pages ? pages_of(got) : pages;
-  give_back(g_segment, got - taken);
+  settle_word(g_segment, got.with_pages(got.pages() - taken));
   return taken;
 }
 
-void drop_reservation() {
-  std::atomic<uint64_t>& word = reservation_word();
-  if (word.load(kRelaxed) != 0)
-    give_back(g_segment, word.exchange(0, kRelaxed));
-}
+void drop_reservation() { settle(reservation_word()); }
 
 }  // namespace umemcg

@@ -175,7 +175,7 @@ class CommitStress : public ::testing::TestWithParam<Mode> {
       EXPECT_EQ(totals.cached, stat_of(account, Stat::kCached));
       EXPECT_EQ(own, stat_of(account, Stat::kCharged) -
                          stat_of(account, Stat::kUncharged));
-      EXPECT_LE(own, account.counter->max());
+      EXPECT_LE(own, account.counter.load()->max());
     }
     EXPECT_EQ(family, usage(*tenants_[0].account));
   }

@@ -61,7 +61,7 @@ void Tenant::hold(int64_t pages) {
   for (Tenant* tenant = this; tenant != nullptr; tenant = tenant->parent) {
     int64_t now = tenant->held.fetch_add(pages) + pages;
     if (pages > 0) {
-      EXPECT_LE(now, tenant->account->counter->max());
+      EXPECT_LE(now, tenant->account->counter.load()->max());
     }
   }
 }

@@ -44,7 +44,7 @@ class LimitStress : public ::testing::Test {
     const uint64_t end =
         sys::monotonic_ns() + static_cast<uint64_t>(stress_seconds(1.2) * 1e9);
     while (sys::monotonic_ns() < end && !HasFailure()) {
-      ASSERT_LE(usage(*account_), account_->counter->max());
+      ASSERT_LE(usage(*account_), account_->counter.load()->max());
       sys::sleep_ns(1'000'000);
     }
   }

@@ -127,13 +127,20 @@ TEST_F(AccountTest, KeepsErrno) {
   EXPECT_EQ(errno, 22);
 }
 
+// As many groups as fit, all children of the root.
+void make_groups(uint32_t count) {
+  for (uint32_t i = 1; i < count; ++i) {
+    ASSERT_EQ(test::make_group(g_segment, "/g" + std::to_string(i)), i);
+  }
+}
+
 // The table grows by blocks of 512 that never move.
 TEST(AccountTable, GrowsWithoutMoving) {
   constexpr uint32_t kGroups = 1200;
   ASSERT_EQ(g_segment.create_private({kGroups, 8, kGroups, 8}), 0);
+  make_groups(kGroups);
   std::vector<Account*> accounts;
   for (uint32_t group = 0; group < kGroups; ++group) {
-    // A row need not be online for this.
     accounts.push_back(account_of(group));
     ASSERT_NE(accounts.back(), nullptr) << group;
   }
@@ -149,6 +156,7 @@ TEST(AccountTable, GrowsWithoutMoving) {
 TEST(AccountTable, MakesOneAccountForTwoThreads) {
   constexpr uint32_t kGroups = 2000;
   ASSERT_EQ(g_segment.create_private({kGroups, 8, 2 * kGroups, 8}), 0);
+  make_groups(kGroups);
   std::atomic<uint32_t> ready{0};
   std::vector<Account*> found[2];
   std::vector<std::thread> threads;

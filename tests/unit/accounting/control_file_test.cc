@@ -10,6 +10,7 @@
 
 #include "accounting/event.h"
 #include "accounting/process.h"
+#include "accounting/stock_word.h"
 #include "tests/unit/accounting/fixture.h"
 
 namespace umemcg {
@@ -114,7 +115,7 @@ TEST_F(ControlFileTest, StatHasTheKernelsKeysAndThenItsOwn) {
   count_stat(account, Stat::kPgsteal, 14);
   count_stat(account, Stat::kRefault, 15);
   StockLine& line = *g_segment.line(0);
-  line.slots[0] = uint64_t{account.ledger_index + 1} << 32 | 4;
+  line.slots[0] = StockWord(account.ledger_index, 4).bits();
   g_segment.header().lines_high = 1;
   EXPECT_EQ(show("memory.stat"),
             "anon 106496\n"

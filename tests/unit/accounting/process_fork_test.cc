@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "accounting/liveness.h"
 #include "accounting/process.h"
 #include "tests/unit/accounting/fixture.h"
 #include "tests/unit/support/child.h"
@@ -61,13 +62,21 @@ class ProcessForkTest : public test::FileSegmentTest {
     }
     return pid;
   }
+  // It is nobody's child here: its end is seen by its locks.
+  void end_grandchild() {
+    ::kill(stage_->grandchild.exchange(0), SIGKILL);
+    LivenessFile file(domain_);
+    EXPECT_TRUE(wait_until([&] { return file.of(0) == Remains::kNothing; }));
+  }
   int64_t usage() { return domain_.group(group_)->memory.usage(); }
 
   uint32_t group_ = kNone;
   Shared<Stage> stage_;
 };
 
-TEST_F(ProcessForkTest, AForkedChildDoesNotKeepItsParentAlive) {
+// The parent is dead, but what the child got from it stays charged as long as
+// the child lives, whether or not it ever joins.
+TEST_F(ProcessForkTest, AForkedChildKeepsItsParentsCharges) {
   Child parent([&] {
     join(10);
     fork_grandchild([&] {
@@ -82,7 +91,48 @@ TEST_F(ProcessForkTest, AForkedChildDoesNotKeepItsParentAlive) {
   EXPECT_EQ(::kill(stage_->grandchild, 0), 0);
   EXPECT_FALSE(process_alive(domain_, 0));
   EXPECT_EQ(reap_dead_processes(domain_), 1u);
+  EXPECT_EQ(usage(), 10);
+  EXPECT_EQ(domain_.process(0)->state, ProcessState::kOrphaned);
+  EXPECT_EQ(domain_.group(group_)->processes, 0u);
+  EXPECT_EQ(reap_dead_processes(domain_), 0u);
+  end_grandchild();
+  EXPECT_EQ(reap_dead_processes(domain_), 1u);
   EXPECT_EQ(usage(), 0);
+  EXPECT_EQ(domain_.process(0)->state, ProcessState::kFree);
+}
+
+// Without charges there is nothing to keep a slot for.
+TEST_F(ProcessForkTest, AParentWithoutChargesIsNotOrphaned) {
+  Child parent([&] {
+    join(0);
+    fork_grandchild([&] {
+      reach(1);
+      ::pause();
+    });
+    ::pause();
+  });
+  ASSERT_TRUE(reached(1));
+  parent.kill();
+  EXPECT_EQ(reap_dead_processes(domain_), 1u);
+  EXPECT_EQ(domain_.process(0)->state, ProcessState::kFree);
+}
+
+// A program of its own has nothing of what its parent had.
+TEST_F(ProcessForkTest, AChildThatCalledExecKeepsNothing) {
+  Child parent([&] {
+    join(10);
+    fork_grandchild([&] { ::execl("/bin/sleep", "sleep", "100", nullptr); });
+    reach(1);
+    ::pause();
+  });
+  ASSERT_TRUE(reached(1));
+  ASSERT_TRUE(wait_until([&] { return stage_->grandchild != 0; }));
+  parent.kill();
+  EXPECT_TRUE(wait_until([&] {
+    reap_dead_processes(domain_);
+    return usage() == 0;
+  }));
+  EXPECT_EQ(::kill(stage_->grandchild, 0), 0);
 }
 
 TEST_F(ProcessForkTest, AForkedChildThatEndsLeavesItsParentAlive) {
@@ -134,7 +184,6 @@ TEST_F(ProcessForkTest, AForkedChildTakesASlotOfItsOwn) {
   Child parent([&] {
     Account& inherited = join(10);
     fork_grandchild([&] {
-      forget_process();
       EXPECT_EQ(attach_process(group_, "forked"), 0);
       accounts_inherit();
       EXPECT_EQ(this_process(), 1u);
@@ -154,8 +203,11 @@ TEST_F(ProcessForkTest, AForkedChildTakesASlotOfItsOwn) {
   EXPECT_EQ(domain_.process(1)->pid, stage_->grandchild);
   parent.kill();
   EXPECT_EQ(reap_dead_processes(domain_), 1u);
-  EXPECT_EQ(usage(), 5);
+  EXPECT_EQ(usage(), 15);
   EXPECT_TRUE(process_alive(domain_, 1));
+  end_grandchild();
+  EXPECT_EQ(reap_dead_processes(domain_), 2u);
+  EXPECT_EQ(usage(), 0);
 }
 
 // The child's child has its parent's slot number until it joins; the lock is
@@ -163,7 +215,7 @@ TEST_F(ProcessForkTest, AForkedChildTakesASlotOfItsOwn) {
 TEST_F(ProcessForkTest, AChildThatNeverJoinsChangesNothing) {
   Child parent([&] {
     join(10);
-    pid_t pid = fork_grandchild([&] { forget_process(); });
+    pid_t pid = fork_grandchild([] {});
     ASSERT_EQ(::waitpid(pid, nullptr, 0), pid);
     stage_->grandchild = 0;
     reach(1);

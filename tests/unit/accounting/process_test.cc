@@ -2,6 +2,7 @@
 // are killed with SIGKILL: nothing of theirs may be needed to clean up.
 
 #include "accounting/process.h"
+#include "accounting/stock_word.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -144,9 +145,10 @@ TEST_F(ProcessTest, LinesOfItsThreadsAreReapedToo) {
     StockLine& line = *g_segment.line(2);
     line.owner = this_process() + 1;
     line.group = group_ + 1;
-    line.slots[1] = uint64_t{account.ledger_index + 1} << 32 | 4;
-    line.reservation = uint64_t{account.ledger_index + 1} << 32 | 2;
+    line.slots[1] = StockWord(account.ledger_index, 4).bits();
+    line.reservation = StockWord(account.ledger_index, 2).bits();
     g_segment.header().lines_high = 3;
+    account.ledger->threads = 1;
     add_to_ancestors(g_segment, group_, &Group::threads, +1);
     set_thread_line(&line);
     count_stat(account, Stat::kPgpgout, 6);

@@ -42,7 +42,7 @@ TEST_F(ReportTest, IsATableOfTheGroups) {
   PageCounter* failed;
   account_charge(web, 16384);
   account_uncharge(web, 12288);
-  ASSERT_EQ(web.counter->set_max(20000), 0);
+  ASSERT_EQ(web.counter.load()->set_max(20000), 0);
   EXPECT_FALSE(account_try_charge(web, 20000, &failed));
   memcg_memory_event(g_segment, web.group, Event::kMax);
   count_stat(web, Stat::kCached, 1);

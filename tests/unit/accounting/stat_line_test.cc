@@ -1,5 +1,7 @@
 #include "accounting/stat_line.h"
 
+#include "accounting/stock_word.h"
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -108,12 +110,12 @@ TEST_F(StatLineTest, ALineWithoutOwnerIsNotRead) {
 
 TEST_F(StatLineTest, WhatIsChargedAheadIsSummedOverTheSubtree) {
   StockLine& line = take_line();
-  auto word = [](const Account& account, uint64_t pages) {
-    return uint64_t{account.ledger_index + 1} << 32 | pages;
+  auto word = [](const Account& account, uint32_t pages) {
+    return StockWord(account.ledger_index, pages).bits();
   };
   line.slots[0] = word(*a_, 30);
   line.slots[3] = word(*b_, 4);
-  line.slots[5] = uint64_t{999} << 32 | 7;  // no such ledger
+  line.slots[5] = StockWord(999, 7).bits();  // no such ledger
   line.reservation = word(*b_, 200);
   EXPECT_EQ(stock_pages(g_segment, a_->group), 234);
   EXPECT_EQ(stock_pages(g_segment, b_->group), 204);

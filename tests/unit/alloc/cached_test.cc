@@ -244,7 +244,8 @@ TEST_F(PurgeInProgressTest, ACommitWaitsForIt) {
   std::atomic<bool> committed{false};
   bool is_zero = false;
   std::thread committer([&] {
-    t_context = {account_, false, true};
+    t_context.account = account_;
+    t_context.exiting = true;
     EXPECT_TRUE(range.commit(0, 8, &is_zero));
     *range.data(0) = 'x';
     committed.store(true);
@@ -267,7 +268,8 @@ TEST_F(PurgeInProgressTest, ADecommitOfTheSliceWaitsForIt) {
   start_purge();
   std::atomic<bool> done{false};
   std::thread decommitter([&] {
-    t_context = {account_, false, true};
+    t_context.account = account_;
+    t_context.exiting = true;
     range.decommit(8, 8);
     done.store(true);
   });

@@ -57,7 +57,7 @@ TEST_F(CompoundTest, ACommitOverTwoChargesTwo) {
 }
 
 TEST_F(CompoundTest, ACommitThatDoesNotFitChargesNothing) {
-  account_->counter->store_max(kCompoundPages - 1);
+  account_->counter.load()->store_max(kCompoundPages - 1);
   EXPECT_FALSE(range_->commit(0, 1));
   EXPECT_EQ(kCompoundPages, t_charge_record.pages);
   EXPECT_EQ(0, usage(*account_));

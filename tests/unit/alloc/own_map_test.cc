@@ -55,7 +55,7 @@ TEST_F(OwnMapTest, ABlockUnmappedInPartsIsUnchargedInParts) {
 }
 
 TEST_F(OwnMapTest, ABlockOverTheLimitIsRefusedAndUnmapped) {
-  account_->counter->store_max(100);
+  account_->counter.load()->store_max(100);
   errno = 0;
   CountCalls unmap(FailCalls::kUnmap);
   EXPECT_EQ(MAP_FAILED, map(kBlock));
@@ -65,7 +65,7 @@ TEST_F(OwnMapTest, ABlockOverTheLimitIsRefusedAndUnmapped) {
   EXPECT_EQ(0, usage(*account_));
   EXPECT_GE(unmap.seen(), 1);
   // After a refusal in the same call nothing is mapped.
-  account_->counter->store_max(kPageCounterMax);
+  account_->counter.load()->store_max(kPageCounterMax);
   EXPECT_EQ(MAP_FAILED, map(kBlock));
   t_charge_record.armed = false;
 }

@@ -104,7 +104,7 @@ TEST_F(OwnerTest, AStackThatIsLookedThroughIsSortedOnTheWay) {
 }
 
 TEST_F(OwnerTest, MoreOfASliceThatAnotherUsesIsTheOthers) {
-  other_->counter->store_max(4);
+  other_->counter.load()->store_max(4);
   TestRange range(1);
   {
     ChargingScope scope(*other_);

@@ -79,7 +79,7 @@ TEST(RangeTest, TheHookChargesTheThreadAndItsRecordsTheRoot) {
 
 TEST(RangeTest, RecordsAreNeverRefused) {
   in_child([] {
-    process_account().counter->store_max(0);
+    process_account().counter.load()->store_max(0);
     ASSERT_TRUE(init_ranges());
     const ManagedRange& range = g_managed_ranges[0];
     EXPECT_TRUE(range.commit_pages(32, 16, nullptr));

@@ -10,7 +10,7 @@ class RefusalTest : public AllocTest {
  protected:
   void SetUp() override {
     AllocTest::SetUp();
-    account_->counter->store_max(kMax);
+    account_->counter.load()->store_max(kMax);
   }
   static constexpr int64_t kMax = 32;
 };
@@ -28,7 +28,7 @@ TEST_F(RefusalTest, ArmsTheRecordAndChangesNothing) {
   EXPECT_EQ(EINTR, t_charge_record.saved_errno);
   EXPECT_EQ(0u, range.word(1).bits());
   EXPECT_EQ(0u, range.word(2).bits());
-  EXPECT_EQ(0u, account_->counter->failcnt());
+  EXPECT_EQ(0u, account_->counter.load()->failcnt());
   expect_consistent(*account_);
 }
 

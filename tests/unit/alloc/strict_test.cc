@@ -96,7 +96,7 @@ TEST_F(StrictTest, ARefusedReuseOfCachedPagesChargesNothing) {
 }
 
 TEST_F(StrictTest, ARefusedCommitOfAReservationGivesItBack) {
-  account_->counter->store_max(8);
+  account_->counter.load()->store_max(8);
   TestRange range(1);
   account_charge(*account_, 8);
   reserve_pages(*account_, 8);

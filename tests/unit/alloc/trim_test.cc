@@ -13,7 +13,7 @@ class TrimTest : public AllocTest {
   void SetUp() override {
     start_domain_world();
     AllocTest::SetUp();
-    account_->counter->store_max(kMax);
+    account_->counter.load()->store_max(kMax);
     set_processes(account_->group, 2);
   }
   static void set_processes(uint32_t group, uint32_t processes) {
@@ -55,7 +55,7 @@ TEST_F(TrimTest, NothingIsKeptNearTheLimit) {
 }
 
 TEST_F(TrimTest, WithoutALimitAllIsKept) {
-  account_->counter->store_max(kPageCounterMax);
+  account_->counter.load()->store_max(kPageCounterMax);
   TestRange range(100);
   ASSERT_TRUE(range.commit(0, 1600));
   range.decommit(0, 1600);

@@ -16,7 +16,7 @@ class ReclaimDomainTest : public AllocTest {
     start_domain_world();
     AllocTest::SetUp();
     install_reclaim({false, OomPolicy::kFail});
-    account_->counter->store_max(64);
+    account_->counter.load()->store_max(64);
   }
 };
 
@@ -26,7 +26,6 @@ TEST_F(ReclaimDomainTest, TheDeadGiveBackWhatTheyHad) {
     test::Shared<std::atomic<bool>> charged;
     test::Child child([&] {
       set_thread_line(nullptr);
-      forget_process();
       ASSERT_EQ(0, attach_process(group, "child"));
       accounts_inherit();
       account_charge(*account_of(group), 60);

@@ -24,8 +24,8 @@ class ReclaimTest : public AllocTest {
   void SetUp() override {
     AllocTest::SetUp();
     install_reclaim({false, OomPolicy::kFail});
-    account_->counter->store_max(kMax);
-    account_->counter->set_reserve(kReserve);
+    account_->counter.load()->store_max(kMax);
+    account_->counter.load()->set_reserve(kReserve);
     collected_ = 0;
     g_on_collect = [this] { ++collected_; };
   }
@@ -51,7 +51,7 @@ class ReclaimTest : public AllocTest {
   }
   void expect_events(uint64_t max, uint64_t oom) const {
     EXPECT_EQ(max, events(Event::kMax));
-    EXPECT_EQ(max, account_->counter->failcnt());
+    EXPECT_EQ(max, account_->counter.load()->failcnt());
     EXPECT_EQ(oom, events(Event::kOom));
   }
   // As if the last refusal had been so long ago.
@@ -148,7 +148,7 @@ TEST_F(ReclaimTest, AnEventIsCountedUpToTheRootAndAtTheLimit) {
 }
 
 TEST_F(ReclaimTest, ALargeRequestIsNoOomEvent) {
-  account_->counter->set_reserve(0);
+  account_->counter.load()->set_reserve(0);
   TestRange range(8);
   ASSERT_TRUE(range.commit(0, 60));
   EXPECT_FALSE(allocate(range, 64, 9));
@@ -189,7 +189,7 @@ TEST_F(ReclaimTest, TheReserveIsRefilledFirst) {
 }
 
 TEST_F(ReclaimTest, LargeRequestsHaveNoReserve) {
-  account_->counter->set_reserve(64);
+  account_->counter.load()->set_reserve(64);
   TestRange range(8);
   ASSERT_TRUE(range.commit(0, 64));
   EXPECT_FALSE(allocate(range, 64, 4));
@@ -207,7 +207,7 @@ TEST_F(ReclaimTest, TheReserveClosesAWhileAfterTheRefusal) {
 }
 
 TEST_F(ReclaimTest, WithoutAReserveTheLimitHolds) {
-  account_->counter->set_reserve(0);
+  account_->counter.load()->set_reserve(0);
   TestRange range(8);
   ASSERT_TRUE(range.commit(0, 64));
   for (int i = 0; i < 5; ++i) EXPECT_FALSE(allocate(range, 64, 1));
@@ -241,7 +241,7 @@ int advise_slowly(void* address, size_t size, int advice) {
 }
 
 TEST_F(ReclaimTest, PagesThatSomebodyIsGivingBackAreWaitedFor) {
-  account_->counter->set_reserve(0);
+  account_->counter.load()->set_reserve(0);
   TestRange range(8);
   ASSERT_TRUE(range.commit(0, 64));
   range.decommit(0, 64);
@@ -264,7 +264,7 @@ TEST_F(ReclaimTest, PagesThatSomebodyIsGivingBackAreWaitedFor) {
 }
 
 TEST_F(ReclaimTest, PagesBesideWhichSomebodyIsAtWorkAreWaitedFor) {
-  account_->counter->set_reserve(0);
+  account_->counter.load()->set_reserve(0);
   TestRange range(2 * kChunkSlices);
   ASSERT_TRUE(range.commit(0, 64));
   range.decommit(0, 64);

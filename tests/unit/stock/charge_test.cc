@@ -66,7 +66,7 @@ TEST_F(ChargeTest, TheFastHalfCountsNoFailure) {
   Account& a = new_account(10);
   EXPECT_FALSE(try_charge(a, 11, &failed_));
   EXPECT_FALSE(try_charge(a, 5 + 6, &failed_));
-  EXPECT_EQ(0u, a.counter->failcnt());
+  EXPECT_EQ(0u, a.counter.load()->failcnt());
 }
 
 TEST_F(ChargeTest, TheStockServesUpToTheLastPage) {

@@ -60,7 +60,6 @@ class SharedDrainTest : public ::testing::Test {
 
   static bool charge_as_child(uint32_t group) {
     set_thread_line(nullptr);
-    forget_process();
     if (attach_process(group, "child") != 0) return false;
     accounts_inherit();
     Account* account = account_of(group);

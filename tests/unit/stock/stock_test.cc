@@ -148,8 +148,9 @@ TEST_F(StockTest, AWordOfNobodyIsDropped) {
   Account& a = new_account();
   account_charge(a, 3);
   // Out of a damaged segment: no such ledger, and one without an owner.
-  thread_line()->slots[0].store(stock_word(UINT32_MAX - 1, 9));
-  thread_line()->slots[1].store(stock_word(g_segment.ledger_count() - 1, 9));
+  thread_line()->slots[0].store(StockWord(kMostLedgers, 9).bits());
+  thread_line()->slots[1].store(
+      StockWord(g_segment.ledger_count() - 1, 9).bits());
   drain_own_stock();
   EXPECT_EQ(3, usage(a));
 }

@@ -37,8 +37,9 @@ std::string path_of(uint32_t group) {
 int64_t pages_in_word(const std::atomic<uint64_t>& slot,
                       const Account& account) {
   uint64_t word = slot.load(kRelaxed);
-  return word >> 32 == account.ledger_index + 1 ? static_cast<uint32_t>(word)
-                                                : 0;
+  return StockWord(word).ledger() == account.ledger_index
+             ? StockWord(word).pages()
+             : 0;
 }
 
 int64_t pages_for(StockLine& line, const Account& account) {
@@ -80,15 +81,15 @@ Account& new_account(int64_t max, uint32_t parent) {
   return *account;
 }
 
-int64_t usage(const Account& account) { return account.counter->usage(); }
+int64_t usage(const Account& account) {
+  return account.counter.load()->usage();
+}
 
 int64_t group_usage(uint32_t group) {
   return g_segment.group(group)->memory.usage();
 }
 
-int64_t ledger_pages(const Account& account) {
-  return account.ledger->pages.load(kRelaxed);
-}
+int64_t ledger_pages(const Account& account) { return account_pages(account); }
 
 int64_t own_stock(const Account& account) {
   return thread_line() != nullptr ? pages_for(*thread_line(), account) : 0;

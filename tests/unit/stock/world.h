@@ -26,7 +26,7 @@ Account& new_account(int64_t max = kPageCounterMax,
 // Pages on the group's counter.
 int64_t usage(const Account& account);
 int64_t group_usage(uint32_t group);
-// Pages in this process's ledger for it.
+// What this process has charged to it, by its ledger.
 int64_t ledger_pages(const Account& account);
 // Pages that the calling thread, and all threads, have charged ahead for it.
 int64_t own_stock(const Account& account);

@@ -1,0 +1,276 @@
+#include "accounting/account_table.h"
+
+#include <sys/mman.h>
+
+#include <cstddef>
+
+#include "accounting/mem_cgroup.h"
+#include "accounting/process.h"
+#include "base/check.h"
+#include "base/lock.h"
+#include "base/sys.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+constexpr auto kSeqCst = std::memory_order_seq_cst;
+
+// The table grows by blocks that never move: owners in the page table are ids.
+constexpr uint32_t kBlockAccounts = 512;
+constexpr uint32_t kBlocks = 2048;
+// A look through all accounts comes no sooner than this after the last, times
+// what that took: many removals in a row are looked at together.
+constexpr uint64_t kLookPause = 4;
+
+constinit std::atomic<Account*> blocks[kBlocks];
+constinit std::atomic<uint32_t> count{0};
+constinit Lock table_lock;
+// Free ids, linked through ledger_index; 0 ends.
+constinit uint32_t free_ids = 0;
+// By group: the id of its account; 0 none.
+constinit std::atomic<std::atomic<uint32_t>*> by_group{nullptr};
+constinit std::atomic<uint32_t> seen_generation{0};
+constinit std::atomic<uint64_t> next_look_ns{0};
+
+std::atomic<uint32_t>* group_table() {
+  // acquire and release: the table is there.
+  auto* table = by_group.load(std::memory_order_acquire);
+  if (table != nullptr) return table;
+  int error;
+  table = static_cast<std::atomic<uint32_t>*>(sys::map_anonymous(
+      kMostGroups * sizeof(uint32_t), PROT_READ | PROT_WRITE, &error));
+  by_group.store(table, std::memory_order_release);
+  return table;
+}
+
+bool in_use(const Account& account) {
+  return account.group_id != 0 && !account.inherited.load(kRelaxed);
+}
+
+// Whether new charges for its group still go through it.
+bool is_current(const Account& account) {
+  return in_use(account) && !account.stale.load(kRelaxed) &&
+         group_id(g_segment, account.group) == account.group_id;
+}
+
+// Memory for account `id`, or null. REQUIRES: table_lock.
+Account* place_for(uint32_t id) {
+  uint32_t block = id / kBlockAccounts;
+  if (block >= kBlocks) return nullptr;
+  Account* base = blocks[block].load(kRelaxed);
+  if (base == nullptr) {
+    int error;
+    base = static_cast<Account*>(sys::map_anonymous(
+        kBlockAccounts * sizeof(Account), PROT_READ | PROT_WRITE, &error));
+    if (base == nullptr) return nullptr;
+    // release: pairs with account_row().
+    blocks[block].store(base, std::memory_order_release);
+  }
+  return base + id % kBlockAccounts;
+}
+
+// REQUIRES: table_lock.
+Account* take_row() {
+  if (free_ids != 0) {
+    Account* account = account_row(free_ids);
+    free_ids = account->ledger_index;
+    return account;
+  }
+  const uint32_t id = count.load(kRelaxed) + 1;
+  Account* account = place_for(id);
+  if (account != nullptr) account->id = id;
+  return account;
+}
+
+// REQUIRES: table_lock.
+void put_row(Account& account) {
+  account.ledger_index = free_ids;
+  free_ids = account.id;
+}
+
+// REQUIRES: table_lock.
+Account* make_account(uint32_t group) {
+  const uint32_t charged = charged_group(g_segment, group);
+  Account* account = take_row();
+  if (account == nullptr) return nullptr;
+  const uint32_t ledger = claim_ledger(charged);
+  if (ledger == kNone) {
+    if (account->id <= count.load(kRelaxed)) put_row(*account);
+    return nullptr;
+  }
+  account->counter.store(&g_segment.group(charged)->memory, kRelaxed);
+  account->ledger = g_segment.ledger(ledger);
+  account->ledger_index = ledger;
+  account->group = group;
+  account->charged.store(charged, kRelaxed);
+  account->inherited.store(false, kRelaxed);
+  account->stale.store(false, kRelaxed);
+  account->heap.store(nullptr, kRelaxed);
+  account->cached_head.store(0, kRelaxed);
+  account->cached_pages.store(0, kRelaxed);
+  for (auto& remainder : account->remainder) remainder.store(0, kRelaxed);
+  ++account->generation;
+  account->users.store(0, kRelaxed);
+  account->released.store(false, kSeqCst);
+  account->group_id = group_id(g_segment, group);
+  // release: pairs with account_count().
+  if (account->id > count.load(kRelaxed)) {
+    count.store(account->id, std::memory_order_release);
+  }
+  return account;
+}
+
+uint32_t nearest_online(uint32_t group) {
+  for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
+    if (group_online(g_segment, group)) return group;
+    group = parent_group(g_segment, group);
+  }
+  return kRootGroup;
+}
+
+// Looks at one account after the tree has changed. REQUIRES: table_lock.
+void update(Account& account) {
+  if (!in_use(account)) return;
+  const uint32_t charged = account.charged.load(kRelaxed);
+  const bool gone = account.stale.load(kRelaxed) ||
+                    group_id(g_segment, account.group) != account.group_id ||
+                    !group_online(g_segment, account.group);
+  const uint32_t target =
+      charged_group(g_segment, gone ? charged : account.group);
+  if (gone || target != charged) account.stale.store(true, kSeqCst);
+  if (target != charged && in_subtree(g_segment, charged, target)) {
+    turn_ledger(account, target);
+  }
+}
+
+}  // namespace
+
+Account* account_row(uint32_t id) {
+  uint32_t block = id / kBlockAccounts;
+  if (id == 0 || block >= kBlocks) return nullptr;
+  // acquire: pairs with place_for().
+  Account* base = blocks[block].load(std::memory_order_acquire);
+  return base != nullptr ? base + id % kBlockAccounts : nullptr;
+}
+
+Account* account_at(uint32_t id) { return account_row(id); }
+
+const AccountMap& account_map() {
+  static constinit const AccountMap map = {
+      kAccountMagic,
+      blocks,
+      kBlocks,
+      kBlockAccounts,
+      sizeof(Account),
+      offsetof(Account, id),
+      offsetof(Account, charged),
+      offsetof(Account, inherited),
+  };
+  return map;
+}
+
+// acquire: pairs with make_account().
+uint32_t account_count() { return count.load(std::memory_order_acquire); }
+
+Account* account_of(uint32_t group) {
+  if (g_segment.group(group) == nullptr) return nullptr;
+  LockGuard guard(table_lock);
+  auto* table = group_table();
+  if (table == nullptr) return nullptr;
+  group = nearest_online(group);
+  Account* account = account_row(table[group].load(kRelaxed));
+  if (account != nullptr && account->group == group) {
+    update(*account);
+    if (is_current(*account)) return account;
+  }
+  account = make_account(group);
+  if (account != nullptr) table[group].store(account->id, kRelaxed);
+  return account;
+}
+
+Account* current_of(Account* account) {
+  const bool inherited = account->inherited.load(kRelaxed);
+  if (!inherited && !account->stale.load(kRelaxed)) return account;
+  const bool same = group_id(g_segment, account->group) == account->group_id &&
+                    group_online(g_segment, account->group);
+  Account* now =
+      account_of(same ? account->group : account->charged.load(kRelaxed));
+  return now != nullptr ? now : account;
+}
+
+bool accounts_outdated() {
+  // acquire: pairs with the releases of `generation`.
+  return g_segment.header().generation.load(std::memory_order_acquire) !=
+             seen_generation.load(kRelaxed) &&
+         sys::monotonic_ns() >= next_look_ns.load(kRelaxed);
+}
+
+void sync_accounts() {
+  LockGuard guard(table_lock);
+  const uint64_t since = sys::monotonic_ns();
+  seen_generation.store(
+      g_segment.header().generation.load(std::memory_order_acquire), kRelaxed);
+  for (uint32_t id = 1; id <= count.load(kRelaxed); ++id) {
+    update(*account_row(id));
+  }
+  const uint64_t now = sys::monotonic_ns();
+  next_look_ns.store(now + kLookPause * (now - since), kRelaxed);
+}
+
+void sync_account(Account& account) {
+  LockGuard guard(table_lock);
+  update(account);
+}
+
+// seq_cst in both: either the release sees the new user, or the user sees that
+// the account has gone.
+bool account_get(Account& account) {
+  account.users.fetch_add(1, kSeqCst);
+  if (account.released.load(kSeqCst)) {
+    account.users.fetch_sub(1, kSeqCst);
+    return false;
+  }
+  return true;
+}
+
+void account_put(Account& account) { account.users.fetch_sub(1, kSeqCst); }
+
+bool account_release(Account& account) {
+  LockGuard guard(table_lock);
+  if (!in_use(account) || !account.stale.load(kRelaxed) ||
+      account.heap.load(kRelaxed) != nullptr) {
+    return false;
+  }
+  account.released.store(true, kSeqCst);
+  if (account.users.load(kSeqCst) != 0 || !release_ledger(account)) {
+    account.released.store(false, kSeqCst);
+    return false;
+  }
+  for (auto& remainder : account.remainder) {
+    if (remainder.exchange(0, kRelaxed) % static_cast<int64_t>(kPageSize) != 0)
+      UMEMCG_WARN_ONCE(
+          "a removed group's objects were not uncharged to the byte");
+  }
+  account.group_id = 0;
+  auto* table = group_table();
+  if (table[account.group].load(kRelaxed) == account.id) {
+    table[account.group].store(0, kRelaxed);
+  }
+  put_row(account);
+  return true;
+}
+
+void accounts_inherit() {
+  const uint32_t last = account_count();
+  for (uint32_t id = 1; id <= last; ++id) {
+    Account* account = account_row(id);
+    account->inherited.store(true, kRelaxed);
+    account->cached_head.store(0, kRelaxed);
+    account->cached_pages.store(0, kRelaxed);
+  }
+}
+
+void accounts_reset_lock() { table_lock.reset(); }
+
+}  // namespace umemcg

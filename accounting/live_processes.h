@@ -1,0 +1,35 @@
+// Which processes of a domain live, asked once for all of them.
+#pragma once
+
+#include <cstdint>
+
+#include "accounting/process.h"
+#include "accounting/segment.h"
+
+namespace umemcg {
+
+class LiveProcesses {
+ public:
+  explicit LiveProcesses(Segment& segment)
+      : segment_(segment), known_(segment.processes_used()) {
+    if (known_ > kMost) known_ = kMost;
+    processes_alive(segment, alive_, known_);
+  }
+  LiveProcesses(const LiveProcesses&) = delete;
+  LiveProcesses& operator=(const LiveProcesses&) = delete;
+
+  bool has(uint32_t process) const {
+    return process < known_ ? alive_[process]
+                            : process_alive(segment_, process);
+  }
+
+ private:
+  // On the stack, so not many; a table that is larger is asked one by one.
+  static constexpr uint32_t kMost = 4096;
+
+  Segment& segment_;
+  uint32_t known_;
+  bool alive_[kMost];
+};
+
+}  // namespace umemcg

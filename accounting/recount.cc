@@ -1,0 +1,208 @@
+#include "accounting/recount.h"
+
+#include <sys/mman.h>
+
+#include "accounting/gate.h"
+#include "accounting/mem_cgroup.h"
+#include "accounting/stock_word.h"
+#include "accounting/tree_change.h"
+#include "base/sys.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// What a group's row says, or what the ledgers say of it.
+struct Sums {
+  int64_t pages;
+  int64_t kmem;
+  int64_t sock;
+  int64_t children_min;
+  int64_t children_low;
+  uint32_t ledgers;
+  uint32_t threads;
+  uint32_t processes;
+
+  bool same_pages(const Sums& other) const {
+    return pages == other.pages && kmem == other.kmem && sock == other.sock;
+  }
+};
+
+// Both, for every group: scratch memory, given back at the end.
+class Tables {
+ public:
+  explicit Tables(uint32_t groups) : groups_(groups) {
+    int error;
+    rows_ = static_cast<Sums*>(
+        sys::map_anonymous(bytes(), PROT_READ | PROT_WRITE, &error));
+  }
+  ~Tables() {
+    if (rows_ != nullptr) sys::unmap(rows_, bytes());
+  }
+  Tables(const Tables&) = delete;
+  Tables& operator=(const Tables&) = delete;
+
+  bool mapped() const { return rows_ != nullptr; }
+  uint32_t groups() const { return groups_; }
+  Sums& seen(uint32_t group) { return rows_[2 * group]; }
+  Sums& truth(uint32_t group) { return rows_[2 * group + 1]; }
+
+ private:
+  size_t bytes() const { return size_t{groups_} * 2 * sizeof(Sums); }
+
+  uint32_t groups_;
+  Sums* rows_ = nullptr;
+};
+
+// Calls function(truth) for the group and all above it.
+template <typename Function>
+void for_ancestors(Segment& segment, Tables& tables, uint32_t group,
+                   Function function) {
+  for (int level = 0; level <= kMaxDepth && group < tables.groups(); ++level) {
+    function(tables.truth(group));
+    group = parent_group(segment, group);
+  }
+}
+
+void add_ledgers(Segment& segment, Tables& tables) {
+  for (uint32_t i = 0; i < segment.ledgers_used(); ++i) {
+    const Ledger& ledger = *segment.ledger(i);
+    const uint64_t owner = ledger.owner.load(kRelaxed);
+    if (owner == 0) continue;
+    const uint32_t group = owner_group(owner);
+    if (group < tables.groups()) ++tables.truth(group).ledgers;
+    for_ancestors(segment, tables, group, [&](Sums& sums) {
+      sums.pages += ledger.pages.load(kRelaxed);
+      sums.kmem += ledger.kmem.load(kRelaxed);
+      sums.sock += ledger.sock.load(kRelaxed);
+      sums.threads += ledger.threads.load(kRelaxed);
+    });
+  }
+}
+
+// What was drained is in the ledgers still.
+void subtract_given(Segment& segment, Tables& tables) {
+  auto subtract = [&](const std::atomic<uint64_t>& slot) {
+    const StockWord word(slot.load(kRelaxed));
+    if (word.given() == 0) return;
+    for_ancestors(segment, tables, group_of_word(segment, word),
+                  [&](Sums& sums) { sums.pages -= word.given(); });
+  };
+  for (uint32_t i = 0; i < segment.lines_used(); ++i) {
+    const StockLine& line = *segment.line(i);
+    if (line.owner.load(kRelaxed) == 0) continue;
+    for (const auto& slot : line.slots) subtract(slot);
+    subtract(line.reservation);
+  }
+}
+
+void add_processes(Segment& segment, Tables& tables) {
+  for (uint32_t i = 0; i < segment.processes_used(); ++i) {
+    const ProcessSlot& slot = *segment.process(i);
+    // acquire: pairs with fill_slot() in process.cc.
+    if (slot.state.load(std::memory_order_acquire) != ProcessState::kAttached)
+      continue;
+    for_ancestors(segment, tables, slot.group.load(kRelaxed),
+                  [](Sums& sums) { ++sums.processes; });
+  }
+}
+
+void read_groups(Segment& segment, Tables& tables) {
+  for (uint32_t i = 0; i < tables.groups(); ++i) {
+    const Group& group = *segment.group(i);
+    Sums& seen = tables.seen(i);
+    seen.pages = group.memory.usage();
+    seen.kmem = group.kmem.usage();
+    seen.sock = group.sock.usage();
+    seen.children_min = group.memory.children_min_usage();
+    seen.children_low = group.memory.children_low_usage();
+    seen.ledgers = group.ledgers.load(kRelaxed);
+    seen.threads = group.threads.load(kRelaxed);
+    seen.processes = group.processes.load(kRelaxed);
+    const bool used = group.state.load(kRelaxed) != GroupState::kFree;
+    const uint32_t above = used ? parent_group(segment, i) : kNone;
+    if (above >= tables.groups()) continue;
+    tables.truth(above).children_min += group.memory.min_usage();
+    tables.truth(above).children_low += group.memory.low_usage();
+  }
+}
+
+// Reads everything while nobody changes it; false if somebody did.
+bool gather(Segment& segment, GateClosed& gate, Tables& tables) {
+  if (!gate.wait_for_chargers()) return false;
+  add_ledgers(segment, tables);
+  subtract_given(segment, tables);
+  add_processes(segment, tables);
+  read_groups(segment, tables);
+  return gate.still_closed();
+}
+
+int64_t magnitude(int64_t value) { return value < 0 ? -value : value; }
+
+void apply(Segment& segment, Tables& tables, RecountResult& result) {
+  for (uint32_t i = 0; i < tables.groups(); ++i) {
+    Group& group = *segment.group(i);
+    if (group.state.load(kRelaxed) == GroupState::kFree) continue;
+    const Sums& seen = tables.seen(i);
+    const Sums& truth = tables.truth(i);
+    group.memory.correct(truth.pages - seen.pages,
+                         truth.children_min - seen.children_min,
+                         truth.children_low - seen.children_low);
+    group.kmem.correct(truth.kmem - seen.kmem, 0, 0);
+    group.sock.correct(truth.sock - seen.sock, 0, 0);
+    group.ledgers.fetch_add(truth.ledgers - seen.ledgers, kRelaxed);
+    group.threads.fetch_add(truth.threads - seen.threads, kRelaxed);
+    group.processes.fetch_add(truth.processes - seen.processes, kRelaxed);
+    // (An offline group's own counter is what is left of it.)
+    if (!truth.same_pages(seen) && group_online(segment, i)) {
+      ++result.groups;
+      if (i == kRootGroup) result.pages += magnitude(truth.pages - seen.pages);
+    }
+  }
+}
+
+}  // namespace
+
+RecountResult recount(Segment& segment) {
+  RecountResult result;
+  SegmentHeader& header = segment.header();
+  header.recount_due.store(1, kRelaxed);
+  Tables tables(segment.groups_used());
+  if (!tables.mapped()) return result;
+  const uint64_t since = sys::monotonic_ns();
+  {
+    GateClosed gate(segment);
+    result.done = gather(segment, gate, tables);
+    if (result.done) apply(segment, tables, result);
+  }
+  result.closed_ns = sys::monotonic_ns() - since;
+  if (result.done) {
+    header.recount_due.store(0, kRelaxed);
+    header.recounts.fetch_add(1, kRelaxed);
+    header.pages_corrected.fetch_add(static_cast<uint64_t>(result.pages),
+                                     kRelaxed);
+  } else {
+    header.recounts_voided.fetch_add(1, kRelaxed);
+  }
+  return result;
+}
+
+int64_t audit(Segment& segment) {
+  TreeChange change(segment);
+  Tables tables(segment.groups_used());
+  if (!change.held() || !tables.mapped()) return -1;
+  if (segment.header().recount_due.load(kRelaxed) != 0) return -1;
+  GateClosed gate(segment);
+  if (!gather(segment, gate, tables)) return -1;
+  // A mark that is left is that of a process that died with it.
+  if (anybody_charging(segment)) return -1;
+  int64_t wrong = 0;
+  for (uint32_t i = 0; i < tables.groups(); ++i) {
+    if (!group_online(segment, i)) continue;
+    wrong += !tables.truth(i).same_pages(tables.seen(i));
+  }
+  return wrong;
+}
+
+}  // namespace umemcg

@@ -1,0 +1,34 @@
+// What a thread is to do before its next allocation: turn to a group whose
+// theap it has yet to make, or let go of one that is gone.
+//
+// That cannot be done where it is noticed. A scope may be opened by a signal
+// handler that has interrupted mimalloc, and the thread's slow paths lie within
+// an allocation of some theap; making a theap allocates from the main theap,
+// and deleting one may not be done under an allocation from it. The start of
+// the program's next malloc is a place where all of that is allowed.
+//
+// So that malloc is one jump for programs that have nothing to do with it, the
+// exported functions look at `attention` only after the first time that it was
+// raised in the process; from then on it is one load more each.
+#pragma once
+
+#include "base/hook.h"
+#include "stock/current.h"
+
+namespace umemcg {
+
+// The exported functions are to look from now on: shim/ installs it.
+// Async-signal-safe.
+extern constinit Hook<void()> g_attention_hook;
+
+// Async-signal-safe.
+void raise_attention();
+
+UMEMCG_COLD void serve_attention();
+
+// At the beginning of an allocation.
+UMEMCG_FAST void check_attention() {
+  if (UMEMCG_UNLIKELY(t_context.attention)) serve_attention();
+}
+
+}  // namespace umemcg

@@ -1,0 +1,140 @@
+// Threads following changes of the tree and of the process's group; their
+// beginning, their end, and the child of a fork.
+
+#include "accounting/process.h"
+#include "alloc/account_heap.h"
+#include "alloc/attention.h"
+#include "alloc/fork.h"
+#include "alloc/group_heap.h"
+#include "alloc/thread_heaps.h"
+#include "alloc/turn.h"
+#include "alloc/zombie.h"
+#include "base/errno_saver.h"
+#include "base/lock.h"
+#include "stock/current.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+constinit Lock process_lock;
+
+// The process was moved, or its group is gone: new charges go elsewhere. Its
+// account has a reference as long as it is the process's.
+void follow_process() {
+  ProcessSlot* slot = g_segment.process(this_process());
+  if (slot == nullptr) return;
+  const uint32_t group = slot->group.load(kRelaxed);
+  Account* before = process_account();
+  if (group == before->group && !before->stale.load(kRelaxed)) return;
+  if (!process_lock.try_lock()) return;
+  before = process_account();
+  Account* now = account_of(group);
+  if (now != nullptr && now != before && account_get(*now)) {
+    set_accounts(now, records_account());
+    if (before != home_account()) account_put(*before);
+  }
+  process_lock.unlock();
+}
+
+// Accounts are looked through by whoever comes first after a change.
+void look_at_tree() {
+  if (accounts_outdated()) sync_accounts();
+  follow_process();
+}
+
+// What the thread was put into, and its scope, when their groups are gone.
+void leave_stale_groups() {
+  Account* tag = t_context.tag;
+  if (tag != nullptr && tag->stale.load(kRelaxed)) {
+    put_thread_into(current_of(tag));
+  }
+  Account* active = t_context.active;
+  if (active != nullptr && active->stale.load(kRelaxed) &&
+      active->generation == t_context.active_generation) {
+    store_active(current_of(active));
+  }
+}
+
+Account* heir_of(Account* account) {
+  return account->inherited.load(kRelaxed) ? current_of(account) : account;
+}
+
+}  // namespace
+
+void serve_attention() {
+  if (making_heap() || t_heaps.under_way != 0) return;
+  ErrnoSaver saver;
+  t_context.attention = false;
+  check_fork();
+  sync_thread();
+}
+
+void sync_thread() {
+  if (process_account() == nullptr || making_heap()) return;
+  look_at_tree();
+  leave_stale_groups();
+  turn();
+  if (t_heaps.under_way == 0) drop_stale_theaps();
+  bury_zombies();
+}
+
+void glance_at_tree() {
+  if (process_account() == nullptr || making_heap()) return;
+  look_at_tree();
+  if (is_elsewhere() || has_stale_theaps()) raise_attention();
+  bury_zombies();
+}
+
+void begin_home() {
+  Account& home = *home_account();
+  account_get(home);
+  give_main_heap(home);
+}
+
+void begin_thread_group(Account* tag) {
+  Account* to = tag != nullptr ? tag : process_account();
+  if (to == nullptr || t_context.exiting) return;
+  if (tag != nullptr || to != home_account()) set_thread_group(tag);
+}
+
+void end_thread_group() {
+  t_context.tag = nullptr;
+  t_context.active = nullptr;
+  t_context.base = nullptr;
+  t_context.account = nullptr;
+  t_context.attention = false;
+  forget_theaps();
+}
+
+void adopt_heaps() {
+  forget_other_threads();
+  reset_heap_lock();
+  process_lock.reset();
+  reset_zombies();
+  Account* const home = home_account();
+  if (home->inherited.load(kRelaxed)) {
+    Account* heir = current_of(home);
+    set_home_account(heir);
+    // A group's heap that the main heap's account has become is left to it.
+    if (heap_of(*heir) == nullptr) give_main_heap(*heir);
+    home->heap.store(nullptr, kRelaxed);
+    account_get(*heir);
+  }
+  Account* const process = process_account();
+  if (process != home_account()) account_get(*process);
+  inherit_theaps(heir_of);
+  auto inherit = [](Account*& account) {
+    if (account != nullptr) account = heir_of(account);
+  };
+  inherit(t_context.tag);
+  inherit(t_context.base);
+  inherit(t_context.account);
+  if (t_context.active != nullptr) {
+    store_active(heir_of(t_context.active));
+  }
+  name_thread_group();
+}
+
+}  // namespace umemcg

@@ -1,0 +1,272 @@
+#include "alloc/group_heap.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "accounting/mem_cgroup.h"
+#include "accounting/process.h"
+#include "alloc/account_heap.h"
+#include "alloc/attention.h"
+#include "alloc/fork.h"
+#include "alloc/own_map.h"
+#include "alloc/page_table.h"
+#include "alloc/thread_heaps.h"
+#include "alloc/turn.h"
+#include "base/errno_saver.h"
+#include "stock/current.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// Between what a handler of the same thread may see.
+void order_for_handlers() {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+
+// Whether nothing new is to be charged to it. (A removal that comes between
+// this look and what follows is noticed by the next sync.)
+UMEMCG_FAST bool is_gone(const Account& account) {
+  if (account.stale.load(kRelaxed) || account.inherited.load(kRelaxed)) {
+    return true;
+  }
+  const Group* group = g_segment.group(account.group);
+  return group->state.load(kRelaxed) != GroupState::kOnline ||
+         group->id.load(kRelaxed) != account.group_id;
+}
+
+// Where the thread's charges are to go. The scope's account is looked at by its
+// generation: its group may be gone, and its place another's.
+UMEMCG_FAST Account* target() {
+  Account* active = t_context.active;
+  if (UMEMCG_UNLIKELY(active != nullptr) &&
+      active->generation == t_context.active_generation) {
+    return active;
+  }
+  return thread_account();
+}
+
+UMEMCG_FAST Account* base_account() {
+  return t_context.base != nullptr ? t_context.base : home_account();
+}
+
+UMEMCG_FAST void turn_to(Account* account, const TheapEntry& entry) {
+  mi_theap_set_default(entry.theap);
+  t_context.base = account;
+  t_context.account = account;
+}
+
+// Turns to the target as far as the thread has its theap; again if a handler
+// changed it meanwhile. False if it has not. Async-signal-safe.
+UMEMCG_FAST bool try_turn() {
+  for (;;) {
+    Account* const to = target();
+    if (to == nullptr) return true;
+    if (to == base_account()) return true;
+    if (UMEMCG_UNLIKELY(making_heap())) return false;
+    TheapEntry* entry = find_theap(*to);
+    if (UMEMCG_UNLIKELY(entry == nullptr)) return false;
+    turn_to(to, *entry);
+    order_for_handlers();
+  }
+}
+
+UMEMCG_FAST void name_group_of(const Account* account) {
+  StockLine* line = thread_line();
+  if (line == nullptr || account == nullptr) return;
+  line->group.store(account->group + 1, kRelaxed);
+}
+
+// Its group was removed: into the nearest ancestor that is online.
+UMEMCG_COLD int put_into_ancestor(Account* account) {
+  ErrnoSaver saver;
+  const bool same = account->inherited.load(kRelaxed);
+  if (!same) sync_account(*account);
+  Account* now = current_of(account);
+  const int error = put_thread_into(now);
+  if (error != 0) return error;
+  return now->group_id == account->group_id ? 0 : ESTALE;
+}
+
+UMEMCG_COLD int put_into_slowly(Account* account) {
+  ErrnoSaver saver;
+  check_fork();
+  sync_thread();
+  return put_thread_into(account);
+}
+
+}  // namespace
+
+bool turn() {
+  while (!try_turn()) {
+    if (making_heap() || need_theap(*target()) == nullptr) return false;
+  }
+  return true;
+}
+
+bool is_elsewhere() { return target() != base_account(); }
+
+void name_thread_group() { name_group_of(thread_account()); }
+
+// Its theap is made even within a scope: the scope's end finds it there.
+int put_thread_into(Account* account) {
+  Account* const before = t_context.tag;
+  Account* const to = account != nullptr ? account : process_account();
+  if (to != base_account() && need_theap(*to) == nullptr) return ENOMEM;
+  t_context.tag = account;
+  order_for_handlers();
+  if (!turn()) {
+    t_context.tag = before;
+    return ENOMEM;
+  }
+  name_group_of(to);
+  return 0;
+}
+
+constinit Hook<void()> g_attention_hook{[] {}};
+
+void raise_attention() {
+  if (t_context.attention) return;
+  t_context.attention = true;
+  g_attention_hook();
+}
+
+int set_thread_group(Account* account) {
+  if (UMEMCG_UNLIKELY(account != nullptr && is_gone(*account))) {
+    return put_into_ancestor(account);
+  }
+  Account* const to = account != nullptr ? account : process_account();
+  TheapEntry* entry = t_context.active == nullptr ? find_theap(*to) : nullptr;
+  if (UMEMCG_UNLIKELY(entry == nullptr)) return put_into_slowly(account);
+  t_context.tag = account;
+  order_for_handlers();
+  turn_to(to, *entry);
+  name_group_of(to);
+  order_for_handlers();
+  if (UMEMCG_UNLIKELY(t_context.active != nullptr)) try_turn();
+  return 0;
+}
+
+Account* thread_group() { return t_context.tag; }
+
+// A handler that comes in between finds no scope, and leaves none.
+void store_active(Account* account) {
+  t_context.active = nullptr;
+  order_for_handlers();
+  t_context.active_generation = account != nullptr ? account->generation : 0;
+  order_for_handlers();
+  t_context.active = account;
+  order_for_handlers();
+}
+
+Account* begin_active(Account* account) {
+  Account* const before = t_context.active;
+  store_active(account);
+  if (UMEMCG_UNLIKELY(!try_turn())) raise_attention();
+  return before;
+}
+
+void end_active(Account* before) {
+  store_active(before);
+  if (UMEMCG_UNLIKELY(!try_turn())) raise_attention();
+}
+
+namespace {
+
+// A call in the account's heap: what it commits is the account's.
+class CallScope {
+ public:
+  explicit CallScope(Account& account)
+      : outer_call_(t_heaps.call), outer_(t_context.account) {
+    t_heaps.call = &account;
+    t_context.account = &account;
+  }
+  ~CallScope() {
+    t_heaps.call = outer_call_;
+    t_context.account = outer_call_ != nullptr ? outer_ : t_context.base;
+  }
+  CallScope(const CallScope&) = delete;
+  CallScope& operator=(const CallScope&) = delete;
+
+ private:
+  Account* const outer_call_;
+  Account* const outer_;
+};
+
+UMEMCG_COLD Account* find_live_account(Account* account) {
+  ErrnoSaver saver;
+  if (!account->inherited.load(kRelaxed)) sync_account(*account);
+  return current_of(account);
+}
+
+template <typename Allocate>
+void* call_in(Account& account, Allocate allocate) {
+  check_attention();
+  Account* to = &account;
+  if (UMEMCG_UNLIKELY(is_gone(account))) to = find_live_account(to);
+  TheapEntry* entry = need_theap(*to);
+  if (UMEMCG_UNLIKELY(entry == nullptr)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  CallScope scope(*to);
+  return allocate(entry->theap);
+}
+
+UMEMCG_COLD void* too_large() {
+  errno = ENOMEM;
+  return nullptr;
+}
+
+constexpr size_t kOwnMapAlignment = 128 * kKiB;
+
+}  // namespace
+
+void* group_malloc(Account& account, size_t size) {
+  return call_in(account, [size](mi_theap_t* theap) {
+    return mi_theap_malloc(theap, size);
+  });
+}
+
+void* group_calloc(Account& account, size_t count, size_t size) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) return too_large();
+  return call_in(account, [bytes](mi_theap_t* theap) {
+    return mi_theap_zalloc(theap, bytes);
+  });
+}
+
+void* group_realloc(Account& account, void* block, size_t size) {
+  if (block == nullptr) return group_malloc(account, size);
+  Account* const owner = owner_of(block);
+  if (owner == nullptr || owner == &account) {
+    return call_in(account, [block, size](mi_theap_t* theap) {
+      return mi_theap_realloc(theap, block, size);
+    });
+  }
+  // Another group's: it moves, even if it fits where it is.
+  void* moved = group_malloc(account, size);
+  if (moved == nullptr) return nullptr;
+  const size_t before = mi_usable_size(block);
+  std::memcpy(moved, block, before < size ? before : size);
+  mi_free(block);
+  return moved;
+}
+
+void* group_aligned_alloc(Account& account, size_t alignment, size_t size) {
+  if (size > PTRDIFF_MAX) return too_large();
+  auto allocate = [alignment, size](mi_theap_t* theap) {
+    return mi_theap_malloc_aligned(theap, size, alignment);
+  };
+  if (alignment < kOwnMapAlignment) return call_in(account, allocate);
+  OwnMapScope scope;
+  return call_in(account, allocate);
+}
+
+Account* owner_of(const void* block) {
+  const Slice* slice = find_slice_of(block);
+  return slice != nullptr ? account_at(slice->load().owner()) : nullptr;
+}
+
+}  // namespace umemcg

@@ -1,0 +1,64 @@
+// Heaps of groups: per (process, group) one mimalloc heap, made on first use,
+// and per thread the theaps of the 16 groups it used last.
+//
+//   a thread charges, in this order:
+//     the group of the call         umemcg_malloc
+//     the scope it is in            umemcg_active_begin
+//     the group set on the thread   umemcg_thread_set
+//     the process's group
+//
+// A thread's default theap and t_context.account change together, so a page is
+// always charged to the group whose heap it is in. When groups are removed, or
+// the process moved, the thread switches at its next slow path outside the
+// commit hook (sync_thread).
+#pragma once
+
+#include "accounting/account.h"
+
+namespace umemcg {
+
+// The calling thread charges `account` (null: the process's) from now on.
+// 0 or an error number: ESTALE, the account's group was removed (the thread
+// then charges the nearest online ancestor); ENOMEM, its heap could not be had
+// (the thread stays where it was).
+int set_thread_group(Account* account);
+// What was set on it, or null.
+Account* thread_group();
+
+// Scopes (set_active_memcg in Linux). begin returns what end takes. Safe in
+// signal handlers, whatever they interrupted.
+Account* begin_active(Account* account);
+void end_active(Account* before);
+
+// Allocates from the account's heap, whatever the thread's group is.
+// Null with errno as malloc.
+void* group_malloc(Account& account, size_t size);
+void* group_calloc(Account& account, size_t count, size_t size);
+void* group_realloc(Account& account, void* block, size_t size);
+void* group_aligned_alloc(Account& account, size_t alignment, size_t size);
+
+// A slow path: after a change of the tree, the thread leaves groups that are
+// gone and follows its process, and stale accounts are released that hold
+// nothing. Not from the commit hook.
+void sync_thread();
+// The same within an allocation: what has to wait for its end comes before the
+// thread's next one (alloc/attention.h).
+void glance_at_tree();
+
+// The thread begins in its creator's group (shim/thread.cc); it ends: its
+// theaps are gone (mimalloc's own destructor has run), its references go.
+void begin_thread_group(Account* tag);
+void end_thread_group();
+
+// The process's accounts are set: mimalloc's main heap is the home account's.
+void begin_home();
+
+// In the child of a fork: the other threads are not here. If accounts were
+// inherited, their heaps go over to the new accounts of the same groups.
+void adopt_heaps();
+
+// The account that is charged for the block's first page, or null. Lock-free;
+// racy as page_cgroup_ino.
+Account* owner_of(const void* block);
+
+}  // namespace umemcg
