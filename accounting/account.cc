@@ -77,6 +77,7 @@ void account_charge_kind(Account& account, Kind kind, int64_t pages) {
   PageCounter* counter = kind_counter(account, kind);
   if (counter == nullptr) return;
   counter->charge(pages);
+  fault_point("between a kind's forced charge and ledger");
   kind_pages(account, kind).fetch_add(pages, kRelaxed);
 }
 
@@ -86,6 +87,7 @@ void account_uncharge_kind(Account& account, Kind kind, int64_t pages) {
   PageCounter* counter = kind_counter(account, kind);
   if (counter == nullptr) return;
   kind_pages(account, kind).fetch_sub(pages, kRelaxed);
+  fault_point("between a kind's ledger and counter");
   counter->uncharge(pages);
 }
 

@@ -49,8 +49,8 @@ struct alignas(kCacheSeparation) Account {
   std::atomic<uint32_t> handles;
   // The mimalloc heap of the group in this process (alloc/group_heap.h).
   std::atomic<void*> heap;
-  // Since when it is known to be empty, once its group is gone (alloc/zombie.h);
-  // 0: it is not.
+  // Since when it is known to be empty, once its group is gone
+  // (alloc/zombie.h); 0: it is not.
   std::atomic<uint32_t> empty_ms;
   // Of an inherited account: a handle of this process's own of the same group,
   // so that it is looked for once. Checked when it is used, so it may be old.

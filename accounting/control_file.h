@@ -37,7 +37,8 @@ struct ControlFile {
   // it. 0 or an error number: EINVAL (a bad value, a file that cannot be
   // written, or a limit of the root), ENODEV (the group is not online), EBUSY
   // (usage is above the limit, or a child hands the controller on), ENOENT
-  // (no such controller or group), ESRCH (no such process), ERANGE.
+  // (no such controller or group), ESRCH (no such process), EAGAIN (a lock
+  // could not be had), ERANGE.
   int store(Segment& segment, uint32_t group, const char* value,
             size_t length) const;
   // 0644 or 0444.

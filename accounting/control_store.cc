@@ -49,6 +49,10 @@ int parse_int(const char* text, uint32_t* value) {
 // as the limit asks for it. It is no error if that is not enough: the group is
 // over its limit until its processes give something back.
 void drain_above(Segment& segment, uint32_t group, int64_t limit) {
+  // A caller that is not in the segment has no mark of its own: the lock's
+  // tells of it when it is killed here.
+  TreeChange change(segment);
+  if (!change.held()) return;
   if (segment.group(group)->memory.usage() > limit) {
     drain_all_stock(segment, group);
   }
@@ -66,6 +70,8 @@ int store_count(std::atomic<uint32_t>& count, const char* value) {
 int store_min(Segment& segment, uint32_t group, const char* value) {
   int64_t pages;
   if (parse_size(value, &pages) != 0) return EINVAL;
+  TreeChange change(segment);
+  if (!change.held()) return EBUSY;
   segment.group(group)->memory.set_min(pages);
   return 0;
 }
@@ -73,6 +79,8 @@ int store_min(Segment& segment, uint32_t group, const char* value) {
 int store_low(Segment& segment, uint32_t group, const char* value) {
   int64_t pages;
   if (parse_size(value, &pages) != 0) return EINVAL;
+  TreeChange change(segment);
+  if (!change.held()) return EBUSY;
   segment.group(group)->memory.set_low(pages);
   return 0;
 }

@@ -1,6 +1,7 @@
 #include "accounting/gate.h"
 
 #include "accounting/process.h"
+#include "base/fault_point.h"
 #include "base/sys.h"
 
 namespace umemcg {
@@ -12,6 +13,8 @@ constexpr auto kSeqCst = std::memory_order_seq_cst;
 // Of a program that only looks at a segment (its changes are made under the
 // lock, whose mark says the same).
 constinit std::atomic<uint32_t> visitor_mark{0};
+
+constexpr uint64_t kSectionWaitNs = 2'000'000;
 
 // The words at the gate: odd is closed. Each closing has a number of its own.
 bool closed(uint64_t word) { return (word & 1) != 0; }
@@ -39,6 +42,7 @@ void ChargeSection::wait_at_gate(std::atomic<uint32_t>& mark) {
   const uint64_t deadline = sys::monotonic_ns() + kGateWaitNs;
   uint64_t word = gate.load(kSeqCst);
   const uint64_t met = word;
+  fault_point("at the gate");
   for (int round = 0; closed(word) && word == met; ++round) {
     if (sys::monotonic_ns() >= deadline) {
       gate.compare_exchange_strong(word, word + 1, kSeqCst);
@@ -107,6 +111,31 @@ bool GateClosed::wait_for_chargers() {
   for (int round = 0; living_charger(segment_); ++round) {
     if (!still_closed() || sys::monotonic_ns() >= deadline) return false;
     sys::pause(round);
+  }
+  return true;
+}
+
+// A section that begins meanwhile is not waited for, but looks like it: each
+// mark need only be seen off once.
+bool wait_for_sections(Segment& segment) {
+  const uint64_t deadline = sys::monotonic_ns() + kSectionWaitNs;
+  auto ended = [deadline](const std::atomic<uint32_t>& mark) {
+    for (int round = 0; marked(mark); ++round) {
+      if (sys::monotonic_ns() >= deadline) return false;
+      sys::pause(round);
+    }
+    return true;
+  };
+  for (uint32_t i = 0; i < segment.lines_used(); ++i) {
+    const StockLine* line = segment.line(i);
+    if (line != nullptr && line->owner.load(kRelaxed) != 0 &&
+        !ended(line->busy)) {
+      return false;
+    }
+  }
+  for (uint32_t i = 0; i < segment.processes_used(); ++i) {
+    const ProcessSlot* slot = segment.process(i);
+    if (slot != nullptr && !ended(slot->busy)) return false;
   }
   return true;
 }

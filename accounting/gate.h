@@ -74,8 +74,11 @@ class GateClosed {
   uint64_t since_;
 };
 
-// Whether any mark in the segment is set: if not, nobody holds on to what was
-// unlinked before. A glance, for the reuse of rows.
+// Whether any mark in the segment is set.
 bool anybody_charging(Segment& segment);
+
+// Waits until every section that is under way has ended: then nobody holds on
+// to what was unlinked before the call. 2 ms at most; false if one stays.
+bool wait_for_sections(Segment& segment);
 
 }  // namespace umemcg

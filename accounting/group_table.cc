@@ -6,6 +6,7 @@
 #include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/rows.h"
+#include "base/fault_point.h"
 
 namespace umemcg {
 namespace {
@@ -76,7 +77,7 @@ void reset_row(Segment& segment, Group& group, const Group& above,
   group.depth.store(above.depth.load(kRelaxed) + 1, kRelaxed);
   for (auto* count :
        {&group.next, &group.children, &group.ledgers, &group.threads,
-        &group.processes, &group.processes_total}) {
+        &group.processes, &group.processes_total, &group.transient}) {
     count->store(0, kRelaxed);
   }
   // A new group hands on what it has, so that limits work at every level
@@ -144,9 +145,11 @@ uint32_t make_row(Segment& segment, uint32_t parent, const char* name,
   std::memcpy(group.name, name, length);
   group.name[length] = '\0';
   raise_high(segment.header().groups_high, index);
+  fault_point("making: a row is filled");
   add(above->children, +1);
   // release: pairs with state_of().
   group.state.store(GroupState::kOnline, kRelease);
+  fault_point("making: a group is not linked yet");
   link(segment, index);
   for (const Controller& c : kControllerTable) c.online(segment, index);
   return index;
@@ -158,14 +161,19 @@ void take_offline(Segment& segment, uint32_t index) {
   // seq_cst: a thread that is put into the group now sees it, or is seen.
   segment.group(index)->state.store(GroupState::kOffline,
                                     std::memory_order_seq_cst);
+  fault_point("removing: a group is still linked");
   unlink(segment, index);
+  fault_point("removing: a group is not counted yet");
   add(header.dying, +1);
+  fault_point("removing: nobody knows yet");
   // release: pairs with accounts_outdated().
   header.generation.fetch_add(1, kRelease);
 }
 
 uint32_t free_row(Segment& segment, uint32_t index) {
   uint32_t freed = 0;
+  // Until then the counts of what refers to a row may be too low.
+  if (segment.header().recount_due.load(kRelaxed) != 0) return 0;
   while (index != kNone && index != kRootGroup) {
     Group* row = segment.group(index);
     const uint32_t above = parent_group(segment, index);
@@ -179,11 +187,13 @@ uint32_t free_row(Segment& segment, uint32_t index) {
     }
     // Whoever found the group by a ledger that has been turned away from it
     // since, may still walk up from it.
-    if (anybody_charging(segment)) break;
+    if (!wait_for_sections(segment)) break;
     for (const Controller& c : kControllerTable) c.free(segment, index);
     pass_stats_on(group, *parent);
+    fault_point("freeing: a row is not free yet");
     add(parent->children, -1);
     add(segment.header().dying, -1);
+    fault_point("freeing: a row is out of all counts");
     group.state.store(GroupState::kFree, kRelease);
     std::atomic<uint32_t>& hint = segment.header().free_hint;
     if (index < hint.load(kRelaxed)) hint.store(index, kRelaxed);

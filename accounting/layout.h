@@ -87,6 +87,8 @@ struct alignas(kCacheSeparation) Group {
   std::atomic<uint32_t> children;
   std::atomic<uint32_t> ledgers;
   std::atomic<uint32_t> subtree_control;
+  // Made by a process for itself: removed with it.
+  std::atomic<uint32_t> transient;
   std::atomic<uint32_t> max_depth;        // of groups below it; kNone: any
   std::atomic<uint32_t> max_descendants;  // kNone: any
   // (thread, group) pairs that may have a stock, and processes, in the subtree.

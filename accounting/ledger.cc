@@ -92,6 +92,7 @@ void turn_ledger(Account& account, uint32_t group) {
   g_segment.group(group)->ledgers.fetch_add(1, kRelaxed);
   fault_point("between the parent's count and the ledger");
   account.ledger->owner.store(make_owner(this_process(), group), kRelaxed);
+  fault_point("between the ledger and the former group's count");
   account.counter.store(&g_segment.group(group)->memory, kRelaxed);
   account.charged.store(group, kRelaxed);
   // The kinds' counters are hierarchical too: nothing to do for them.
@@ -113,6 +114,7 @@ bool release_ledger(Account& account) {
   ledger.threads.store(0, kRelaxed);
   fault_point("between ledger and its row");
   g_segment.group(group)->ledgers.fetch_sub(1, std::memory_order_seq_cst);
+  fault_point("between the group's count and the row");
   // release: pairs with claim_row().
   ledger.owner.store(0, std::memory_order_release);
   return true;

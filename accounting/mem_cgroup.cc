@@ -9,6 +9,7 @@
 #include "accounting/recount.h"
 #include "accounting/stock_word.h"
 #include "accounting/tree_change.h"
+#include "base/fault_point.h"
 
 namespace umemcg {
 namespace {
@@ -167,6 +168,19 @@ int create_group(Segment& segment, const char* path, uint32_t* group,
   return 0;
 }
 
+namespace {
+// REQUIRES: the segment's lock; nobody is inside.
+void remove_empty(Segment& segment, uint32_t group) {
+  take_offline(segment, group);
+  fault_point("removing: stocks are not drained yet");
+  drain_all_stock(segment, group);
+  free_row(segment, group);
+  if (segment.header().dying.load(kRelaxed) > kManyDying) {
+    release_groups(segment);
+  }
+}
+}  // namespace
+
 int remove_group(Segment& segment, uint32_t group) {
   if (group == kRootGroup) return EBUSY;
   TreeChange change(segment);
@@ -175,15 +189,25 @@ int remove_group(Segment& segment, uint32_t group) {
   if (has_online_child(segment, group)) return EBUSY;
   if (inhabited(segment, group)) {
     reap_dead_locked(segment);
+    if (!group_online(segment, group)) return 0;  // it was transient
     if (inhabited(segment, group)) return EBUSY;
   }
-  take_offline(segment, group);
-  drain_all_stock(segment, group);
-  free_row(segment, group);
-  if (segment.header().dying.load(kRelaxed) > kManyDying) {
-    release_groups(segment);
-  }
+  remove_empty(segment, group);
   return 0;
+}
+
+void make_transient(Segment& segment, uint32_t group) {
+  if (Group* row = segment.group(group)) row->transient.store(1, kRelaxed);
+}
+
+void remove_if_deserted(Segment& segment, uint32_t group) {
+  const Group* row = segment.group(group);
+  if (row == nullptr || row->transient.load(kRelaxed) == 0 ||
+      !group_online(segment, group) || inhabited(segment, group) ||
+      has_online_child(segment, group)) {
+    return;
+  }
+  remove_empty(segment, group);
 }
 
 // Deepest first would be one pass; free_row() goes up by itself instead.
@@ -290,6 +314,7 @@ int set_subtree_control(Segment& segment, uint32_t group, uint32_t on,
   }
   if (handed_on(segment, group, before & ~now)) return EBUSY;
   control.store(now, kRelaxed);
+  fault_point("a controller is half switched");
   reset_children(segment, group, before & ~now);
   // release: pairs with accounts_outdated().
   segment.header().generation.fetch_add(1, std::memory_order_release);

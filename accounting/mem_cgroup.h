@@ -40,6 +40,12 @@ uint32_t find_group(Segment& segment, const char* path);
 int create_group(Segment& segment, const char* path, uint32_t* group,
                  bool* made = nullptr);
 
+// The group is one process's own: it is removed when that has been reaped and
+// nothing else is inside.
+void make_transient(Segment& segment, uint32_t group);
+// REQUIRES: the segment's lock.
+void remove_if_deserted(Segment& segment, uint32_t group);
+
 // Takes the group offline. 0 or an error number: EBUSY (a live process, a
 // thread that was put into it, or a child group is inside; or the root),
 // ENOENT (it is not online), EAGAIN (the lock could not be had).

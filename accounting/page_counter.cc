@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "base/fault_point.h"
 
 namespace umemcg {
 namespace {
@@ -77,17 +78,27 @@ void PageCounter::raise_watermark(int64_t usage) {
 
 // min_usage is min(usage, min), low_usage likewise; the parent's sums follow
 // by the difference. The exchange makes each difference counted once, whoever
-// races (relaxed: the sums guard nothing).
+// races. Two that race may store in the wrong order, so each looks at the usage
+// again when it has stored: seq_cst makes the last to store see the last
+// change. (The kernel leaves the older value until the next charge.)
 void PageCounter::propagate_protected_usage(int64_t usage) {
   PageCounter* above = parent();
   if (above == nullptr) return;
-  auto propagate = [usage](std::atomic<int64_t>& own, int64_t setting,
-                           std::atomic<int64_t>& sum) {
-    int64_t now = usage < setting ? usage : setting;
-    int64_t before = own.load(kRelaxed);
-    if (now == before) return;
-    before = own.exchange(now, kRelaxed);
-    if (now != before) sum.fetch_add(now - before, kRelaxed);
+  // A counter that keeps none itself has what the kernel's undo leaves there.
+  const bool again = protection_.load(kRelaxed) != 0;
+  auto propagate = [this, usage, again](std::atomic<int64_t>& own,
+                                        int64_t setting,
+                                        std::atomic<int64_t>& sum) {
+    int64_t seen = usage;
+    for (int tries = 0; tries < kMaxLevels; ++tries) {
+      const int64_t now = seen < setting ? seen : setting;
+      if (own.load(kSeqCst) == now) return;
+      const int64_t before = own.exchange(now, kSeqCst);
+      fault_point("between protected usage and the sum above");
+      if (now != before) sum.fetch_add(now - before, kRelaxed);
+      if (!again) return;
+      seen = usage_.load(kSeqCst);
+    }
   };
   propagate(min_usage_, min(), above->children_min_usage_);
   propagate(low_usage_, low(), above->children_low_usage_);
@@ -101,6 +112,7 @@ void PageCounter::charge(int64_t pages) {
     int64_t usage = c->usage_.fetch_add(pages, kRelaxed) + pages;
     if (protection) c->propagate_protected_usage(usage);
     c->raise_watermark(usage);
+    fault_point("between the levels of a forced charge");
   }
 }
 
@@ -131,6 +143,7 @@ int64_t PageCounter::charge_level(int64_t pages, Limit limit) {
   // limit stored there is seen here.
   usage = usage_.fetch_add(pages, kSeqCst) + pages;
   if (UMEMCG_LIKELY(usage <= limit_of(limit))) return usage;
+  fault_point("above the limit");
   cancel(pages);
   return charge_level_exactly(pages, limit);
 }
@@ -183,12 +196,14 @@ bool PageCounter::try_charge(int64_t pages, PageCounter** failed, Limit limit,
       // may be a cycle, or another one by now.
       for (PageCounter* done = this; level > 0 && done != nullptr;
            done = done->parent(), --level) {
+        fault_point("between the levels of an undo");
         done->undo(pages);
       }
       return false;
     }
     if (protection) c->propagate_protected_usage(usage);
     c->raise_watermark(usage);
+    fault_point("between the levels of a charge");
   }
   return true;
 }
@@ -205,6 +220,7 @@ void PageCounter::cancel(int64_t pages) {
 
 void PageCounter::undo(int64_t pages) {
   cancel(pages);
+  fault_point("between usage and protected usage");
   if (protection_.load(kRelaxed) != 0) propagate_protected_usage(usage());
 }
 
@@ -213,6 +229,7 @@ void PageCounter::uncharge(int64_t pages) {
   for (PageCounter* c = this; c != nullptr && level < kMaxLevels;
        c = c->parent(), ++level) {
     c->undo(pages);
+    fault_point("between the levels of an uncharge");
   }
 }
 
@@ -257,6 +274,7 @@ void PageCounter::set_low(int64_t pages) {
 void PageCounter::correct(int64_t usage_by, int64_t children_min_by,
                           int64_t children_low_by) {
   usage_.fetch_add(usage_by, kRelaxed);
+  fault_point("within a correction");
   children_min_usage_.fetch_add(children_min_by, kRelaxed);
   children_low_usage_.fetch_add(children_low_by, kRelaxed);
   propagate_protected_usage(usage());

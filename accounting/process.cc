@@ -11,6 +11,7 @@
 #include "accounting/rows.h"
 #include "accounting/tree_change.h"
 #include "base/errno_saver.h"
+#include "base/fault_point.h"
 #include "base/sys.h"
 #include "base/text.h"
 
@@ -53,6 +54,8 @@ void fill_slot(Segment& segment, uint32_t process, uint32_t group,
   slot.pid.store(sys::process_id(), kRelaxed);
   slot.group.store(group, kRelaxed);
   slot.busy.store(0, kRelaxed);
+  slot.page_table.store(0, kRelaxed);
+  slot.accounts.store(0, kRelaxed);
   if (!segment.is_private()) {
     slot.start_time.store(own_start_time(), kRelaxed);
     slot.pid_namespace.store(own_pid_namespace(), kRelaxed);
@@ -60,8 +63,10 @@ void fill_slot(Segment& segment, uint32_t process, uint32_t group,
   TextBuffer(slot.name, sizeof(slot.name)).text(name);
   add_to_ancestors(segment, group, &Group::processes, +1);
   add_to_ancestors(segment, group, &Group::processes_total, +1);
+  fault_point("joining: a slot is not there yet");
   // release: pairs with the acquire loads of `state`.
   slot.state.store(ProcessState::kAttached, std::memory_order_release);
+  fault_point("joining: a slot is not seen yet");
   raise_high(segment.header().processes_high, process);
 }
 
@@ -137,6 +142,7 @@ int move_process(Segment& segment, uint32_t process, uint32_t group) {
   if (!process_alive(segment, process)) return ESRCH;
   ProcessSlot& slot = *segment.process(process);
   const uint32_t before = slot.group.exchange(group, kRelaxed);
+  fault_point("a process is half moved");
   add_to_ancestors(segment, before, &Group::processes, -1);
   add_to_ancestors(segment, group, &Group::processes, +1);
   add_to_ancestors(segment, group, &Group::processes_total, +1);

@@ -2,11 +2,13 @@
 
 #include "accounting/gate.h"
 #include "accounting/liveness.h"
+#include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/recount.h"
 #include "accounting/stat_line.h"
 #include "accounting/stock_word.h"
 #include "accounting/tree_change.h"
+#include "base/fault_point.h"
 
 namespace umemcg {
 namespace {
@@ -39,6 +41,7 @@ bool take_marks(Segment& segment, uint32_t process) {
 // uncharge: it leaves the ledger. The rest of the stock goes back with it.
 void take_word(Segment& segment, std::atomic<uint64_t>& slot) {
   const StockWord word(slot.exchange(0, kRelaxed));
+  fault_point("reaping: between a word and its ledger");
   Ledger* ledger = segment.ledger(word.ledger());
   if (ledger != nullptr) ledger->pages.fetch_sub(word.given(), kRelaxed);
 }
@@ -49,6 +52,7 @@ void reap_line(Segment& segment, StockLine& line) {
   for (auto& slot : line.slots) take_word(segment, slot);
   take_word(segment, line.reservation);
   line.group.store(0, kRelaxed);
+  fault_point("reaping: a line is not free yet");
   // release: pairs with claim_row().
   line.owner.store(0, std::memory_order_release);
 }
@@ -71,6 +75,7 @@ void reap_ledger(Segment& segment, Ledger& ledger, uint64_t owner, bool exact) {
   Group* group = segment.group(index);
   if (group != nullptr) {
     if (exact) uncharge_ledger(ledger, *group);
+    fault_point("reaping: between counters and ledger");
     add_to_ancestors(segment, index, &Group::threads,
                      -static_cast<int>(ledger.threads.load(kRelaxed)));
     group->ledgers.fetch_sub(1, kRelaxed);
@@ -80,6 +85,7 @@ void reap_ledger(Segment& segment, Ledger& ledger, uint64_t owner, bool exact) {
     pages->store(0, kRelaxed);
   }
   ledger.threads.store(0, kRelaxed);
+  fault_point("reaping: a ledger is not free yet");
   // release: pairs with claim_row().
   ledger.owner.store(0, std::memory_order_release);
 }
@@ -108,6 +114,7 @@ void reap_process(Segment& segment, uint32_t process, bool exact) {
     reap_ledger(segment, ledger, owner, exact);
   });
   leave_group(segment, slot);
+  fault_point("reaping: a slot is not free yet");
   slot.page_table.store(0, kRelaxed);
   slot.accounts.store(0, kRelaxed);
   // release: pairs with claim_slot().
@@ -131,6 +138,7 @@ void orphan_process(Segment& segment, uint32_t process) {
     StockLine& line = *segment.line(i);
     if (line.owner.load(kRelaxed) == process + 1) line.group.store(0, kRelaxed);
   }
+  fault_point("reaping: a slot is not orphaned yet");
   slot.state.store(ProcessState::kOrphaned, std::memory_order_release);
 }
 
@@ -143,9 +151,12 @@ bool look_at_process(Segment& segment, const LivenessFile& file, uint32_t i) {
   const Remains remains = file.of(i);
   if (remains == Remains::kAlive) return false;
   const bool exact = !take_marks(segment, i);
+  fault_point("reaping: marks are taken");
   if (!exact) segment.header().recount_due.store(1, kRelaxed);
   if (remains == Remains::kNothing || !holds_pages(segment, i)) {
+    const uint32_t group = segment.process(i)->group.load(kRelaxed);
     reap_process(segment, i, exact);
+    remove_if_deserted(segment, group);
     return true;
   }
   if (state == ProcessState::kOrphaned) return false;

@@ -6,6 +6,7 @@
 #include "accounting/mem_cgroup.h"
 #include "accounting/stock_word.h"
 #include "accounting/tree_change.h"
+#include "base/fault_point.h"
 #include "base/sys.h"
 
 namespace umemcg {
@@ -151,6 +152,7 @@ void apply(Segment& segment, Tables& tables, RecountResult& result) {
                          truth.children_low - seen.children_low);
     group.kmem.correct(truth.kmem - seen.kmem, 0, 0);
     group.sock.correct(truth.sock - seen.sock, 0, 0);
+    fault_point("recounting: within a group");
     group.ledgers.fetch_add(truth.ledgers - seen.ledgers, kRelaxed);
     group.threads.fetch_add(truth.threads - seen.threads, kRelaxed);
     group.processes.fetch_add(truth.processes - seen.processes, kRelaxed);
@@ -174,6 +176,7 @@ RecountResult recount(Segment& segment) {
   {
     GateClosed gate(segment);
     result.done = gather(segment, gate, tables);
+    fault_point("recounting: the gate is closed");
     if (result.done) apply(segment, tables, result);
   }
   result.closed_ns = sys::monotonic_ns() - since;

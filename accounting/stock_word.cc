@@ -2,6 +2,7 @@
 
 #include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
+#include "base/fault_point.h"
 #include "base/sys.h"
 
 namespace umemcg {
@@ -28,6 +29,7 @@ int64_t drain(Segment& segment, std::atomic<uint64_t>& slot, StockWord word) {
   ChargeSection section;
   uint64_t bits = word.bits();
   if (!slot.compare_exchange_strong(bits, drained.bits(), kRelaxed)) return 0;
+  fault_point("between a drained word and the counter");
   segment.group(group)->memory.uncharge(word.pages());
   count_uncharged(*segment.ledger(word.ledger()), word.pages());
   return word.pages();
@@ -71,10 +73,12 @@ int64_t drain_word(Segment& segment, std::atomic<uint64_t>& word) {
 void settle_word(Segment& segment, StockWord word) {
   if (word.pages() == 0 && word.given() == 0) return;
   ChargeSection section;
+  fault_point("a word is out of its slot");
   const uint32_t group = group_of_word(segment, word);
   if (group == kNone) return;
   Ledger& ledger = *segment.ledger(word.ledger());
   ledger.pages.fetch_sub(word.pages() + word.given(), kRelaxed);
+  fault_point("between a settled word's ledger and counter");
   if (word.pages() == 0) return;
   segment.group(group)->memory.uncharge(word.pages());
   count_uncharged(ledger, word.pages());

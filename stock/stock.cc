@@ -4,6 +4,7 @@
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/rows.h"
+#include "base/fault_point.h"
 #include "base/sys.h"
 #include "stock/current.h"
 #include "stock/obj_stock.h"
@@ -129,6 +130,7 @@ StockLine* claim_line() {
   line_hint.store(index, kRelaxed);
   StockLine* line = g_segment.line(index);
   if (line == nullptr) return nullptr;
+  fault_point("a line is claimed");
   line->thread.store(sys::thread_id(), kRelaxed);
   line->reservation_ms.store(0, kRelaxed);
   line->busy.store(0, kRelaxed);
@@ -144,6 +146,7 @@ void give_back_line(StockLine& line) {
   flush_stat_line(g_segment, line);
   line.stat_ledger.store(0, kRelaxed);
   line.group.store(0, kRelaxed);
+  fault_point("a line is settled, but not free");
   // release: pairs with claim_row().
   line.owner.store(0, std::memory_order_release);
 }
@@ -160,8 +163,10 @@ void count_thread(int by) {
 }  // namespace
 
 void count_group_thread(Account& account, int by) {
+  if (account.inherited.load(kRelaxed)) return;  // its thread is the parent's
   ChargeSection section;
   account.ledger->threads.fetch_add(static_cast<uint32_t>(by), kRelaxed);
+  fault_point("between the ledger's threads and the groups'");
   add_to_ancestors(g_segment, account.charged.load(kRelaxed), &Group::threads,
                    by);
 }
@@ -192,6 +197,9 @@ void release_line() {
 }
 
 void release_other_lines() {
+  if (ProcessSlot* slot = g_segment.process(this_process())) {
+    slot->busy.store(0, kRelaxed);
+  }
   for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
     StockLine* line = g_segment.line(i);
     if (line == nullptr || line == thread_line() ||
@@ -233,6 +241,7 @@ uint32_t take_reservation(Account& account, uint32_t pages) {
   if (word.load(kRelaxed) == 0) return 0;
   ChargeSection section;
   const StockWord got(word.exchange(0, kRelaxed));
+  fault_point("a reservation is taken");
   uint32_t taken = 0;
   if (got.ledger() == account.ledger_index) {
     taken = got.pages() < pages ? got.pages() : pages;

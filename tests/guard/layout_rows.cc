@@ -14,9 +14,10 @@
 #include <string>
 #include <vector>
 
+#include "accounting/group_table.h"
 #include "accounting/layout.h"
 #include "accounting/segment.h"
-#include "stock/stock.h"
+#include "accounting/stock_word.h"
 
 namespace umemcg {
 namespace {
@@ -140,13 +141,17 @@ void print_constants() {
   PRINT_CONSTANT(kStats);
   PRINT_CONSTANT(kAmounts);
   PRINT_CONSTANT(make_owner(1, 2));
-  PRINT_CONSTANT(stock_word(1, 2));
+  PRINT_CONSTANT(StockWord(1, 2).bits());
+  PRINT_CONSTANT(StockWord(1, 2).drained().bits());
+  PRINT_CONSTANT(kControllerMemory);
   PRINT_CONSTANT(slot_lock_offset(1));
+  PRINT_CONSTANT(family_lock_offset(1));
+  PRINT_CONSTANT(hash_name(1, "a", 1));
 }
 
 void print_enums() {
-  PRINT_VALUES(GroupState, kFree, kOnline);
-  PRINT_VALUES(ProcessState, kFree, kAttached);
+  PRINT_VALUES(GroupState, kFree, kOnline, kOffline);
+  PRINT_VALUES(ProcessState, kFree, kAttached, kOrphaned);
   PRINT_VALUES(Event, kLow, kHigh, kMax, kOom, kOomKill, kOomGroupKill,
                kSockThrottled);
   PRINT_VALUES(Stat, kUsed, kCached, kAnonThp, kPgpgin, kPgpgout, kPageEvents,
@@ -157,16 +162,21 @@ void print_enums() {
 void print_structs() {
   PRINT_FIELDS(SegmentHeader, magic, version, reserved, total_bytes, groups,
                processes, ledgers, lines, group_offset, process_offset,
-               ledger_offset, line_offset, groups_high, processes_high,
-               ledgers_high, lines_high, next_group_id);
+               ledger_offset, line_offset, bucket_offset, buckets, reserved_too,
+               groups_high, processes_high, ledgers_high, lines_high,
+               next_group_id, changing, recount_due, generation, dying,
+               free_hint, gate, recounts, recounts_voided, pages_corrected,
+               gate_closed_ns, gate_longest_ns);
   print_rows<PageCounter>("PageCounter", counter_rows());
-  PRINT_FIELDS(Group, memory, state, parent, depth, threads, processes,
-               processes_total, id, high, refused_ms, events, events_local,
-               stat, name);
-  PRINT_FIELDS(ProcessSlot, state, pid, group, reserved, name);
-  PRINT_FIELDS(Ledger, owner, pages, stat);
+  PRINT_FIELDS(Group, memory, kmem, sock, state, parent, depth, next, children,
+               ledgers, subtree_control, transient, max_depth, max_descendants,
+               threads, processes, processes_total, id, high, refused_ms,
+               events, events_local, stat, name);
+  PRINT_FIELDS(ProcessSlot, state, pid, group, busy, start_time, pid_namespace,
+               page_table, accounts, name);
+  PRINT_FIELDS(Ledger, owner, pages, kmem, sock, threads, stat);
   PRINT_FIELDS(StockLine, slots, reservation, reservation_ms, owner, thread,
-               stat_ledger, group, stat);
+               busy, stat_ledger, group, stat);
 }
 
 }  // namespace
