@@ -52,13 +52,14 @@ void account_charge(Account& account, int64_t pages) {
 
 void account_uncharge(Account& account, int64_t pages) {
   if (account.inherited.load(kRelaxed)) return;
-  {
-    ChargeSection section;
-    account.ledger->pages.fetch_sub(pages, kRelaxed);
-    fault_point("between ledger and uncharge");
-    account.counter.load(kRelaxed)->uncharge(pages);
-  }
+  // With the last page gone the account may be released, and its row be
+  // another's: what is needed of it is read before.
+  ChargeSection section;
+  PageCounter* counter = account.counter.load(kRelaxed);
   count_stat(account, Stat::kUncharged, pages);
+  account.ledger->pages.fetch_sub(pages, kRelaxed);
+  fault_point("between ledger and uncharge");
+  counter->uncharge(pages);
 }
 
 bool account_try_charge_kind(Account& account, Kind kind, int64_t pages,

@@ -35,10 +35,10 @@ struct alignas(kCacheSeparation) Account {
   uint32_t id;  // its place in the table of accounts; never 0
   uint32_t ledger_index;
   // The group it was made for: its row may be another's when the id differs.
-  uint32_t group;
-  uint32_t generation;            // of this place in the table, for handles
-  uint64_t group_id;              // 0: the row is free
-  std::atomic<uint32_t> charged;  // index
+  std::atomic<uint32_t> group;
+  std::atomic<uint32_t> generation;  // of this place in the table, for handles
+  std::atomic<uint64_t> group_id;    // 0: the row is free
+  std::atomic<uint32_t> charged;     // index
   std::atomic<bool> inherited;
   std::atomic<bool> stale;
   std::atomic<bool> released;

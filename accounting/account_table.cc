@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "base/check.h"
@@ -26,7 +27,7 @@ constexpr uint64_t kLookPause = 4;
 constinit std::atomic<Account*> blocks[kBlocks];
 constinit std::atomic<uint32_t> count{0};
 constinit Lock table_lock;
-// Free ids, linked through ledger_index; 0 ends.
+// Free ids, linked through `charged`; 0 ends.
 constinit uint32_t free_ids = 0;
 // By group: the id of its account; 0 none.
 constinit std::atomic<std::atomic<uint32_t>*> by_group{nullptr};
@@ -45,13 +46,15 @@ std::atomic<uint32_t>* group_table() {
 }
 
 bool in_use(const Account& account) {
-  return account.group_id != 0 && !account.inherited.load(kRelaxed);
+  return account.group_id.load(kRelaxed) != 0 &&
+         !account.inherited.load(kRelaxed);
 }
 
 // Whether new charges for its group still go through it.
 bool is_current(const Account& account) {
   return in_use(account) && !account.stale.load(kRelaxed) &&
-         group_id(g_segment, account.group) == account.group_id;
+         group_id(g_segment, account.group.load(kRelaxed)) ==
+             account.group_id.load(kRelaxed);
 }
 
 // Memory for account `id`, or null. REQUIRES: table_lock.
@@ -74,7 +77,8 @@ Account* place_for(uint32_t id) {
 Account* take_row() {
   if (free_ids != 0) {
     Account* account = account_row(free_ids);
-    free_ids = account->ledger_index;
+    if (account == nullptr) return nullptr;
+    free_ids = account->charged.load(kRelaxed);
     return account;
   }
   const uint32_t id = count.load(kRelaxed) + 1;
@@ -85,7 +89,7 @@ Account* take_row() {
 
 // REQUIRES: table_lock.
 void put_row(Account& account) {
-  account.ledger_index = free_ids;
+  account.charged.store(free_ids, kRelaxed);
   free_ids = account.id;
 }
 
@@ -102,18 +106,18 @@ Account* make_account(uint32_t group) {
   account->counter.store(&g_segment.group(charged)->memory, kRelaxed);
   account->ledger = g_segment.ledger(ledger);
   account->ledger_index = ledger;
-  account->group = group;
+  account->group.store(group, kRelaxed);
   account->charged.store(charged, kRelaxed);
   account->inherited.store(false, kRelaxed);
   account->stale.store(false, kRelaxed);
   account->heap.store(nullptr, kRelaxed);
-  account->cached_head.store(0, kRelaxed);
+  // (Its stack stays: slices of others may be in it, see note_misplaced().)
   account->cached_pages.store(0, kRelaxed);
   for (auto& remainder : account->remainder) remainder.store(0, kRelaxed);
-  ++account->generation;
+  account->generation.fetch_add(1, kRelaxed);
   account->users.store(0, kRelaxed);
   account->released.store(false, kSeqCst);
-  account->group_id = group_id(g_segment, group);
+  account->group_id.store(group_id(g_segment, group), kRelaxed);
   // release: pairs with account_count().
   if (account->id > count.load(kRelaxed)) {
     count.store(account->id, std::memory_order_release);
@@ -134,10 +138,11 @@ void update(Account& account) {
   if (!in_use(account)) return;
   const uint32_t charged = account.charged.load(kRelaxed);
   const bool gone = account.stale.load(kRelaxed) ||
-                    group_id(g_segment, account.group) != account.group_id ||
-                    !group_online(g_segment, account.group);
+                    group_id(g_segment, account.group.load(kRelaxed)) !=
+                        account.group_id.load(kRelaxed) ||
+                    !group_online(g_segment, account.group.load(kRelaxed));
   const uint32_t target =
-      charged_group(g_segment, gone ? charged : account.group);
+      charged_group(g_segment, gone ? charged : account.group.load(kRelaxed));
   if (gone || target != charged) account.stale.store(true, kSeqCst);
   if (target != charged && in_subtree(g_segment, charged, target)) {
     turn_ledger(account, target);
@@ -178,9 +183,11 @@ Account* account_of(uint32_t group) {
   LockGuard guard(table_lock);
   auto* table = group_table();
   if (table == nullptr) return nullptr;
+  // No row that is seen online here is used again before the end of it.
+  ChargeSection section;
   group = nearest_online(group);
   Account* account = account_row(table[group].load(kRelaxed));
-  if (account != nullptr && account->group == group) {
+  if (account != nullptr && account->group.load(kRelaxed) == group) {
     update(*account);
     if (is_current(*account)) return account;
   }
@@ -192,10 +199,12 @@ Account* account_of(uint32_t group) {
 Account* current_of(Account* account) {
   const bool inherited = account->inherited.load(kRelaxed);
   if (!inherited && !account->stale.load(kRelaxed)) return account;
-  const bool same = group_id(g_segment, account->group) == account->group_id &&
-                    group_online(g_segment, account->group);
-  Account* now =
-      account_of(same ? account->group : account->charged.load(kRelaxed));
+  ChargeSection section;  // as in account_of()
+  const bool same = group_id(g_segment, account->group.load(kRelaxed)) ==
+                        account->group_id.load(kRelaxed) &&
+                    group_online(g_segment, account->group.load(kRelaxed));
+  Account* now = account_of(same ? account->group.load(kRelaxed)
+                                 : account->charged.load(kRelaxed));
   return now != nullptr ? now : account;
 }
 
@@ -252,10 +261,10 @@ bool account_release(Account& account) {
       UMEMCG_WARN_ONCE(
           "a removed group's objects were not uncharged to the byte");
   }
-  account.group_id = 0;
+  account.group_id.store(0, kRelaxed);
   auto* table = group_table();
-  if (table[account.group].load(kRelaxed) == account.id) {
-    table[account.group].store(0, kRelaxed);
+  if (table[account.group.load(kRelaxed)].load(kRelaxed) == account.id) {
+    table[account.group.load(kRelaxed)].store(0, kRelaxed);
   }
   put_row(account);
   return true;

@@ -34,10 +34,12 @@ std::atomic<uint32_t>& ChargeSection::busy_mark() {
   return slot != nullptr ? slot->busy : visitor_mark;
 }
 
-// The mark is taken off meanwhile, or the recounter would wait for us. After
-// the bound the gate is opened: that voids the recount.
+// The mark is taken off meanwhile, or the recounter would wait for us (and the
+// depth, so that a signal handler waits too). After the bound the gate is
+// opened: that voids the recount.
 void ChargeSection::wait_at_gate(std::atomic<uint32_t>& mark) {
   std::atomic<uint64_t>& gate = g_segment.header().gate;
+  --t_charge_depth;
   mark.fetch_sub(1, std::memory_order_release);
   const uint64_t deadline = sys::monotonic_ns() + kGateWaitNs;
   uint64_t word = gate.load(kSeqCst);
@@ -53,6 +55,7 @@ void ChargeSection::wait_at_gate(std::atomic<uint32_t>& mark) {
   }
   // One that was closed meanwhile is not waited for again: it sees the mark.
   mark.fetch_add(1, kSeqCst);
+  ++t_charge_depth;
   word = gate.load(kSeqCst);
   if (closed(word)) gate.compare_exchange_strong(word, word + 1, kSeqCst);
 }

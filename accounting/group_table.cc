@@ -19,9 +19,25 @@ GroupState state_of(const Group& group) {
   return group.state.load(std::memory_order_acquire);
 }
 
+// Names are read beside a writer, when a row is used again: byte by byte, and
+// whoever needs to know looks at the id before and after.
+char name_byte(const Group& group, size_t i) {
+  return __atomic_load_n(&group.name[i], __ATOMIC_RELAXED);
+}
+
 bool has_name(const Group& group, const char* name, size_t length) {
-  return length < kNameSize && std::memcmp(group.name, name, length) == 0 &&
-         group.name[length] == '\0';
+  if (length >= kNameSize) return false;
+  for (size_t i = 0; i < length; ++i) {
+    if (name_byte(group, i) != name[i]) return false;
+  }
+  return name_byte(group, length) == '\0';
+}
+
+void write_name(Group& group, const char* name, size_t length) {
+  for (size_t i = 0; i < length; ++i) {
+    __atomic_store_n(&group.name[i], name[i], __ATOMIC_RELAXED);
+  }
+  __atomic_store_n(&group.name[length], '\0', __ATOMIC_RELAXED);
 }
 
 uint32_t hash_of(const Group& group) {
@@ -85,6 +101,7 @@ void reset_row(Segment& segment, Group& group, const Group& above,
   group.subtree_control.store(above.subtree_control.load(kRelaxed), kRelaxed);
   group.max_depth.store(kNone, kRelaxed);
   group.max_descendants.store(kNone, kRelaxed);
+  group.pressed_ms.store(0, kRelaxed);
   for (auto& count : group.events) count.store(0, kRelaxed);
   for (auto& count : group.events_local) count.store(0, kRelaxed);
   for (auto& stat : group.stat) stat.store(0, kRelaxed);
@@ -100,6 +117,14 @@ void pass_stats_on(Group& from, Group& to) {
 }
 
 }  // namespace
+
+void read_name(const Group& group, char* name) {
+  size_t i = 0;
+  for (; i + 1 < kNameSize && name_byte(group, i) != '\0'; ++i) {
+    name[i] = name_byte(group, i);
+  }
+  name[i] = '\0';
+}
 
 // FNV-1a.
 uint32_t hash_name(uint32_t parent, const char* name, size_t length) {
@@ -120,9 +145,11 @@ uint32_t find_in_chain(Segment& segment, uint32_t parent, const char* name,
        ++steps) {
     const Group* group = segment.group(next - 1);
     if (group == nullptr) return kNone;
+    const uint64_t id = group->id.load(std::memory_order_acquire);
     if (state_of(*group) == GroupState::kOnline &&
         group->parent.load(kRelaxed) == parent &&
-        has_name(*group, name, length)) {
+        has_name(*group, name, length) &&
+        group->id.load(std::memory_order_acquire) == id) {
       return next - 1;
     }
     next = group->next.load(std::memory_order_acquire);
@@ -133,7 +160,7 @@ uint32_t find_in_chain(Segment& segment, uint32_t parent, const char* name,
 uint32_t make_row(Segment& segment, uint32_t parent, const char* name,
                   size_t length) {
   uint32_t index = find_free_row(segment);
-  if (index == kNone && release_groups(segment) != 0) {
+  if (index == kNone && free_offline_rows(segment) != 0) {
     index = find_free_row(segment);
   }
   Group* above = segment.group(parent);
@@ -142,8 +169,7 @@ uint32_t make_row(Segment& segment, uint32_t parent, const char* name,
   Group& group = *row;
   reset_row(segment, group, *above, parent);
   for (const Controller& c : kControllerTable) c.alloc(segment, index);
-  std::memcpy(group.name, name, length);
-  group.name[length] = '\0';
+  write_name(group, name, length);
   raise_high(segment.header().groups_high, index);
   fault_point("making: a row is filled");
   add(above->children, +1);
@@ -158,9 +184,9 @@ uint32_t make_row(Segment& segment, uint32_t parent, const char* name,
 void take_offline(Segment& segment, uint32_t index) {
   SegmentHeader& header = segment.header();
   for (const Controller& c : kControllerTable) c.offline(segment, index);
-  // seq_cst: a thread that is put into the group now sees it, or is seen.
-  segment.group(index)->state.store(GroupState::kOffline,
-                                    std::memory_order_seq_cst);
+  // A thread that is put into the group at this moment is not waited for: it
+  // goes on to the nearest ancestor when it looks next.
+  segment.group(index)->state.store(GroupState::kOffline, kRelease);
   fault_point("removing: a group is still linked");
   unlink(segment, index);
   fault_point("removing: a group is not counted yet");
@@ -170,35 +196,71 @@ void take_offline(Segment& segment, uint32_t index) {
   header.generation.fetch_add(1, kRelease);
 }
 
-uint32_t free_row(Segment& segment, uint32_t index) {
+namespace {
+bool may_be_free(Segment& segment, uint32_t index) {
+  // Until a recount that is due, counts of what refers to a row may be too low.
+  if (segment.header().recount_due.load(kRelaxed) != 0) return false;
+  const Group* group = segment.group(index);
+  return group != nullptr && state_of(*group) == GroupState::kOffline &&
+         group->children.load(kRelaxed) == 0 &&
+         group->ledgers.load(std::memory_order_seq_cst) == 0;
+}
+
+// The link of an offline row in no chain: it could be freed when last looked
+// at.
+constexpr uint32_t kMarked = kNone;
+
+void free_row(Segment& segment, uint32_t index) {
+  Group& group = *segment.group(index);
+  Group* parent = segment.group(parent_group(segment, index));
+  if (parent == nullptr) return;
+  for (const Controller& c : kControllerTable) c.free(segment, index);
+  pass_stats_on(group, *parent);
+  fault_point("freeing: a row is not free yet");
+  add(parent->children, -1);
+  add(segment.header().dying, -1);
+  fault_point("freeing: a row is out of all counts");
+  group.state.store(GroupState::kFree, kRelease);
+  std::atomic<uint32_t>& hint = segment.header().free_hint;
+  if (index < hint.load(kRelaxed)) hint.store(index, kRelaxed);
+}
+
+// Frees what can be freed of [first, last). Whoever found such a group by a
+// ledger that has been turned away from it since, may still be walking up from
+// there: so all sections end first.
+uint32_t free_rows(Segment& segment, uint32_t first, uint32_t last) {
+  bool any = false;
+  for (uint32_t i = first; i < last; ++i) {
+    if (!may_be_free(segment, i)) continue;
+    segment.group(i)->next.store(kMarked, kRelaxed);
+    any = true;
+  }
+  if (!any || !wait_for_sections(segment)) return 0;
   uint32_t freed = 0;
-  // Until then the counts of what refers to a row may be too low.
-  if (segment.header().recount_due.load(kRelaxed) != 0) return 0;
-  while (index != kNone && index != kRootGroup) {
-    Group* row = segment.group(index);
-    const uint32_t above = parent_group(segment, index);
-    Group* parent = segment.group(above);
-    if (row == nullptr || parent == nullptr) break;
-    Group& group = *row;
-    if (state_of(group) != GroupState::kOffline ||
-        group.children.load(kRelaxed) != 0 ||
-        group.ledgers.load(std::memory_order_seq_cst) != 0) {
-      break;
+  for (uint32_t i = first; i < last; ++i) {
+    if (!may_be_free(segment, i) ||
+        segment.group(i)->next.load(kRelaxed) != kMarked) {
+      continue;
     }
-    // Whoever found the group by a ledger that has been turned away from it
-    // since, may still walk up from it.
-    if (!wait_for_sections(segment)) break;
-    for (const Controller& c : kControllerTable) c.free(segment, index);
-    pass_stats_on(group, *parent);
-    fault_point("freeing: a row is not free yet");
-    add(parent->children, -1);
-    add(segment.header().dying, -1);
-    fault_point("freeing: a row is out of all counts");
-    group.state.store(GroupState::kFree, kRelease);
-    std::atomic<uint32_t>& hint = segment.header().free_hint;
-    if (index < hint.load(kRelaxed)) hint.store(index, kRelaxed);
+    free_row(segment, i);
     ++freed;
-    index = above;
+  }
+  return freed;
+}
+
+}  // namespace
+
+uint32_t free_offline_row(Segment& segment, uint32_t index) {
+  return free_rows(segment, index, index + 1);
+}
+
+// Each level of a removed subtree is free to go when the one below it has gone.
+uint32_t free_offline_rows(Segment& segment) {
+  uint32_t freed = 0;
+  for (int level = 0; level < kMaxDepth; ++level) {
+    const uint32_t more = free_rows(segment, 1, segment.groups_used());
+    if (more == 0) break;
+    freed += more;
   }
   return freed;
 }
@@ -224,6 +286,8 @@ void rebuild_group_table(Segment& segment) {
     }
   }
   segment.header().dying.store(dying, kRelaxed);
+  // What its holder had done, perhaps nobody knows yet.
+  segment.header().generation.fetch_add(1, kRelease);
 }
 
 }  // namespace umemcg

@@ -12,6 +12,9 @@ namespace umemcg {
 
 uint32_t hash_name(uint32_t parent, const char* name, size_t length);
 
+// The name of a group; at most kNameSize bytes, the NUL included.
+void read_name(const Group& group, char* name);
+
 // The online child of that name, by its chain; kNone if it is not there (or is
 // being moved in the chain just now: then look again under the lock).
 uint32_t find_in_chain(Segment& segment, uint32_t parent, const char* name,
@@ -25,9 +28,10 @@ uint32_t make_row(Segment& segment, uint32_t parent, const char* name,
 // Takes a group that is online out of sight.
 void take_offline(Segment& segment, uint32_t group);
 
-// Frees an offline group's row if nothing refers to it, and those above it
-// that only it kept. How many.
-uint32_t free_row(Segment& segment, uint32_t group);
+// Frees an offline group's row, or all of them, if nothing refers to them and
+// nobody stays in a section (2 ms). How many.
+uint32_t free_offline_row(Segment& segment, uint32_t group);
+uint32_t free_offline_rows(Segment& segment);
 
 // After a holder of the lock died in the middle of a change: chains, counts of
 // children and of the dying anew.

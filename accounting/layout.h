@@ -52,6 +52,10 @@ struct SegmentHeader {
   std::atomic<uint32_t> changing;
   // A recount is owed: one could not be finished (recount.h).
   std::atomic<uint32_t> recount_due;
+  // When the next recount may be tried after one was voided (coarse time), and
+  // the pause before that.
+  std::atomic<uint64_t> recount_not_before_ms;
+  std::atomic<uint64_t> recount_pause_ms;
   // Raised when groups are removed, processes moved or controllers switched:
   // processes look through their accounts then.
   std::atomic<uint32_t> generation;
@@ -159,7 +163,8 @@ struct alignas(kCacheSeparation) StockLine {
   // (stock/obj_stock.h).
   std::atomic<uint64_t> object;
   alignas(kCacheSeparation) std::atomic<uint32_t> stat_ledger;  // + 1; 0 none
-  std::atomic<uint32_t> group;  // + 1: what the thread is in; 0 none
+  // + 1: what the thread was put into; 0: it follows its process.
+  std::atomic<uint32_t> group;
   StatArray stat;
 };
 

@@ -39,24 +39,45 @@ bool amounts_settled(const Account& account) {
   return true;
 }
 
-// No line of this process names the ledger from here on. (What is left in the
-// words is their name alone.)
-void clear_lines(const Account& account) {
+// Takes a word that names the ledger away, with what others were given out of
+// it. False if it holds pages.
+bool clear_word(const Account& account, std::atomic<uint64_t>& slot) {
+  uint64_t bits = slot.load(kRelaxed);
+  while (StockWord(bits).ledger() == account.ledger_index) {
+    const StockWord word(bits);
+    if (word.pages() != 0) return false;
+    if (!slot.compare_exchange_weak(bits, 0, kRelaxed)) continue;
+    account.ledger->pages.fetch_sub(word.given(), kRelaxed);
+    break;
+  }
+  return true;
+}
+
+// No line of this process names the ledger from here on. False if one holds
+// pages of it.
+bool clear_lines(const Account& account) {
+  bool clear = true;
   for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
     StockLine& line = *g_segment.line(i);
     if (line.owner.load(kRelaxed) != this_process() + 1) continue;
-    for (auto& slot : line.slots) {
-      uint64_t bits = slot.load(kRelaxed);
-      const StockWord word(bits);
-      if (word.ledger() == account.ledger_index && word.pages() == 0 &&
-          word.given() == 0) {
-        slot.compare_exchange_strong(bits, 0, kRelaxed);
-      }
+    for (auto& slot : line.slots) clear &= clear_word(account, slot);
+    clear &= clear_word(account, line.reservation);
+  }
+  return clear;
+}
+
+// The thread may be turning to another ledger at this moment: then it flushes
+// by itself, and the exchanges of both count each amount once.
+void clear_stat_lines(const Account& account) {
+  for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
+    StockLine& line = *g_segment.line(i);
+    uint32_t named = account.ledger_index + 1;
+    if (line.owner.load(kRelaxed) != this_process() + 1 ||
+        line.stat_ledger.load(kRelaxed) != named) {
+      continue;
     }
-    if (line.stat_ledger.load(kRelaxed) == account.ledger_index + 1) {
-      flush_stat_line(g_segment, line);
-      line.stat_ledger.store(0, kRelaxed);
-    }
+    flush_stat_line(g_segment, line);
+    line.stat_ledger.compare_exchange_strong(named, 0, kRelaxed);
   }
 }
 
@@ -101,17 +122,18 @@ void turn_ledger(Account& account, uint32_t group) {
 
 bool release_ledger(Account& account) {
   Ledger& ledger = *account.ledger;
-  if (account_pages(account) != 0 || ledger.kmem.load(kRelaxed) != 0 ||
+  ChargeSection section;
+  if (account_pages(account) != 0 || !clear_lines(account) ||
+      ledger.pages.load(kRelaxed) != 0 || ledger.kmem.load(kRelaxed) != 0 ||
       ledger.sock.load(kRelaxed) != 0 || !amounts_settled(account)) {
     return false;
   }
-  ChargeSection section;
-  clear_lines(account);
+  clear_stat_lines(account);
   const uint32_t group = account.charged.load(kRelaxed);
   pass_counts_on(ledger, *g_segment.group(group));
   for (auto& stat : ledger.stat) stat.store(0, kRelaxed);
-  ledger.pages.store(0, kRelaxed);
-  ledger.threads.store(0, kRelaxed);
+  add_to_ancestors(g_segment, group, &Group::threads,
+                   -static_cast<int>(ledger.threads.exchange(0, kRelaxed)));
   fault_point("between ledger and its row");
   g_segment.group(group)->ledgers.fetch_sub(1, std::memory_order_seq_cst);
   fault_point("between the group's count and the row");

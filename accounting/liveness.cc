@@ -1,6 +1,5 @@
 #include "accounting/liveness.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <cerrno>
@@ -13,7 +12,7 @@ namespace umemcg {
 
 LivenessFile::LivenessFile(Segment& segment) : segment_(segment) {
   if (!segment.is_private()) {
-    fd_ = sys::open(segment.path(), O_RDWR | O_NOFOLLOW);
+    fd_ = segment.open_file();
   }
 }
 
@@ -28,8 +27,8 @@ Remains LivenessFile::of(uint32_t process) const {
                                                           : Remains::kNothing;
 }
 
-int OwnLocks::map(Held& held, const char* path, bool forks_copy_it) {
-  held.fd = sys::open(path, O_RDWR | O_NOFOLLOW);
+int OwnLocks::map(Held& held, const Segment& segment, bool forks_copy_it) {
+  held.fd = segment.open_file();
   if (held.fd < 0) return -held.fd;
   int error = 0;
   held.page = sys::memory.map(nullptr, kPageSize, PROT_READ, MAP_SHARED,
@@ -39,9 +38,9 @@ int OwnLocks::map(Held& held, const char* path, bool forks_copy_it) {
   return sys::advise(held.page, kPageSize, MADV_DONTFORK);
 }
 
-int OwnLocks::prepare(const char* path) {
-  int error = map(alive_, path, false);
-  if (error == 0) error = map(family_, path, true);
+int OwnLocks::prepare(const Segment& segment) {
+  int error = map(alive_, segment, false);
+  if (error == 0) error = map(family_, segment, true);
   if (error != 0) finish(false);
   return error;
 }

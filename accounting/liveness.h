@@ -31,7 +31,7 @@ class LivenessFile {
 class OwnLocks {
  public:
   // Opens the file twice. 0 or an error number.
-  int prepare(const char* path);
+  int prepare(const Segment& segment);
   // Locks slot `process`; false if somebody else has one of the bytes.
   bool take(uint32_t process);
   // Leaves the locks on the pages, or (without a slot) nothing at all.
@@ -42,7 +42,7 @@ class OwnLocks {
     int fd = -1;
     void* page = nullptr;
   };
-  static int map(Held& held, const char* path, bool forks_copy_it);
+  static int map(Held& held, const Segment& segment, bool forks_copy_it);
 
   Held alive_;
   Held family_;

@@ -95,11 +95,14 @@ bool has_process(Segment& segment, uint32_t group) {
   return false;
 }
 
+// One that was put into it; those that follow their process are seen by that.
 bool has_thread(Segment& segment, uint32_t group) {
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
-    const StockLine& line = *segment.line(i);
-    const uint32_t owner = line.owner.load(kRelaxed);
-    if (owner != 0 && line.group.load(kRelaxed) == group + 1) return true;
+    const StockLine* line = segment.line(i);
+    if (line != nullptr && line->owner.load(kRelaxed) != 0 &&
+        line->group.load(kRelaxed) == group + 1) {
+      return true;
+    }
   }
   return false;
 }
@@ -148,6 +151,8 @@ uint32_t find_group(Segment& segment, const char* path) {
 int create_group(Segment& segment, const char* path, uint32_t* group,
                  bool* made) {
   if (made != nullptr) *made = false;
+  int error = check_group_path(path);
+  if (error != 0) return error;
   *group = find_path(segment, path);
   if (*group != kNone) return 0;
   TreeChange change(segment);
@@ -158,7 +163,7 @@ int create_group(Segment& segment, const char* path, uint32_t* group,
   while (next_name(&path, &name, &length)) {
     uint32_t child = find_in_chain(segment, above, name, length);
     if (child == kNone) {
-      int error = make_group(segment, above, name, length, &child);
+      error = make_group(segment, above, name, length, &child);
       if (error != 0) return error;
       if (made != nullptr) *made = true;
     }
@@ -174,9 +179,9 @@ void remove_empty(Segment& segment, uint32_t group) {
   take_offline(segment, group);
   fault_point("removing: stocks are not drained yet");
   drain_all_stock(segment, group);
-  free_row(segment, group);
+  free_offline_row(segment, group);
   if (segment.header().dying.load(kRelaxed) > kManyDying) {
-    release_groups(segment);
+    free_offline_rows(segment);
   }
 }
 }  // namespace
@@ -210,15 +215,9 @@ void remove_if_deserted(Segment& segment, uint32_t group) {
   remove_empty(segment, group);
 }
 
-// Deepest first would be one pass; free_row() goes up by itself instead.
 uint32_t release_groups(Segment& segment) {
-  uint32_t freed = 0;
-  for (uint32_t i = 1; i < segment.groups_used(); ++i) {
-    if (segment.group(i)->state.load(kRelaxed) == GroupState::kOffline) {
-      freed += free_row(segment, i);
-    }
-  }
-  return freed;
+  TreeChange change(segment, 200);
+  return change.held() ? free_offline_rows(segment) : 0;
 }
 
 bool group_online(Segment& segment, uint32_t group) {
@@ -256,10 +255,15 @@ bool in_subtree(Segment& segment, uint32_t group, uint32_t root) {
   return false;
 }
 
+// A controller is handed down level by level.
 bool has_controller(Segment& segment, uint32_t group, uint32_t controller) {
-  const Group* above = segment.group(parent_group(segment, group));
-  return above == nullptr ||
-         (above->subtree_control.load(kRelaxed) & controller) != 0;
+  for (int level = 0; level <= kMaxDepth && group != kRootGroup; ++level) {
+    group = parent_group(segment, group);
+    const Group* above = segment.group(group);
+    if (above == nullptr) return true;
+    if ((above->subtree_control.load(kRelaxed) & controller) == 0) return false;
+  }
+  return true;
 }
 
 uint32_t charged_group(Segment& segment, uint32_t group) {
@@ -334,7 +338,9 @@ void group_path(Segment& segment, uint32_t group, TextBuffer& out) {
   while (depth > 0) {
     const Group* row = segment.group(chain[--depth]);
     if (row == nullptr) return;
-    out.character('/').text(row->name, strnlen(row->name, kNameSize));
+    char name[kNameSize];
+    read_name(*row, name);
+    out.character('/').text(name);
   }
 }
 

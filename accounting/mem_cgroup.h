@@ -52,6 +52,7 @@ void remove_if_deserted(Segment& segment, uint32_t group);
 int remove_group(Segment& segment, uint32_t group);
 
 // Frees the rows of offline groups to which nothing refers any more. How many.
+// Takes the lock.
 uint32_t release_groups(Segment& segment);
 
 bool group_online(Segment& segment, uint32_t group);
@@ -75,7 +76,8 @@ bool in_subtree(Segment& segment, uint32_t group, uint32_t root);
 // and has the memory controller (its parent's subtree_control names it).
 uint32_t charged_group(Segment& segment, uint32_t group);
 
-// Whether the group's parent hands it that controller (the root has all).
+// Whether the group's parent hands it that controller, and has it itself (the
+// root has all).
 bool has_controller(Segment& segment, uint32_t group, uint32_t controller);
 
 // Switches controllers for the children of `group`: those in `on`, then those

@@ -139,6 +139,7 @@ int64_t PageCounter::charge_level(int64_t pages, Limit limit) {
   if (most != kPageCounterMax && usage + pages + kExactMargin > most) {
     return charge_level_exactly(pages, limit);
   }
+  fault_point("between the look and the charge");
   // seq_cst: pairs with set_max(). Either this add is seen there, or the
   // limit stored there is seen here.
   usage = usage_.fetch_add(pages, kSeqCst) + pages;

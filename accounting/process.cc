@@ -106,7 +106,7 @@ int attach_process(uint32_t group, const char* name) {
     return 0;
   }
   OwnLocks locks;
-  int error = locks.prepare(g_segment.path());
+  int error = locks.prepare(g_segment);
   if (error != 0) return error;
   error = take_slot(group, name, locks);
   locks.finish(error == 0);

@@ -15,9 +15,6 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-// Stops after so many recounts that chargers voided; the next look goes on.
-constexpr int kRecountTries = 4;
-
 void fold_counts(StatArray& from, StatArray& into) {
   for (int i = 0; i < kStats; ++i) {
     int64_t value = from[i].exchange(0, kRelaxed);
@@ -121,14 +118,6 @@ void reap_process(Segment& segment, uint32_t process, bool exact) {
   slot.state.store(ProcessState::kFree, std::memory_order_release);
 }
 
-bool holds_pages(Segment& segment, uint32_t process) {
-  bool any = false;
-  for_ledgers(segment, process, [&any](Ledger& ledger, uint64_t) {
-    any |= ledger.pages.load(kRelaxed) != 0;
-  });
-  return any;
-}
-
 // Its children hold what they inherited. Its threads are in no group any more;
 // their stocks are left to whoever drains them.
 void orphan_process(Segment& segment, uint32_t process) {
@@ -138,8 +127,25 @@ void orphan_process(Segment& segment, uint32_t process) {
     StockLine& line = *segment.line(i);
     if (line.owner.load(kRelaxed) == process + 1) line.group.store(0, kRelaxed);
   }
+  for_ledgers(segment, process, [&](Ledger& ledger, uint64_t owner) {
+    add_to_ancestors(segment, owner_group(owner), &Group::threads,
+                     -static_cast<int>(ledger.threads.exchange(0, kRelaxed)));
+  });
   fault_point("reaping: a slot is not orphaned yet");
   slot.state.store(ProcessState::kOrphaned, std::memory_order_release);
+}
+
+// A dead process turns its ledgers over to nobody: it is done for it, so that a
+// removed group does not wait for the family's end.
+void turn_orphans_ledgers(Segment& segment, uint32_t process) {
+  for_ledgers(segment, process, [&](Ledger& ledger, uint64_t owner) {
+    const uint32_t group = owner_group(owner);
+    const uint32_t target = charged_group(segment, group);
+    if (target == group || !in_subtree(segment, group, target)) return;
+    segment.group(target)->ledgers.fetch_add(1, kRelaxed);
+    ledger.owner.store(make_owner(process, target), kRelaxed);
+    segment.group(group)->ledgers.fetch_sub(1, std::memory_order_seq_cst);
+  });
 }
 
 // True if the slot's process was found dead now.
@@ -153,15 +159,16 @@ bool look_at_process(Segment& segment, const LivenessFile& file, uint32_t i) {
   const bool exact = !take_marks(segment, i);
   fault_point("reaping: marks are taken");
   if (!exact) segment.header().recount_due.store(1, kRelaxed);
-  if (remains == Remains::kNothing || !holds_pages(segment, i)) {
+  if (remains == Remains::kNothing) {
     const uint32_t group = segment.process(i)->group.load(kRelaxed);
     reap_process(segment, i, exact);
     remove_if_deserted(segment, group);
     return true;
   }
-  if (state == ProcessState::kOrphaned) return false;
-  orphan_process(segment, i);
-  return true;
+  const bool now = state != ProcessState::kOrphaned;
+  if (now) orphan_process(segment, i);
+  turn_orphans_ledgers(segment, i);
+  return now;
 }
 
 }  // namespace
@@ -174,10 +181,7 @@ uint32_t reap_dead_locked(Segment& segment) {
   for (uint32_t i = 0; i < segment.processes_used(); ++i) {
     reaped += look_at_process(segment, file, i);
   }
-  for (int i = 0; i < kRecountTries; ++i) {
-    if (segment.header().recount_due.load(kRelaxed) == 0) break;
-    recount(segment);
-  }
+  recount_if_due(segment);
   return reaped;
 }
 

@@ -35,8 +35,10 @@ class Tables {
  public:
   explicit Tables(uint32_t groups) : groups_(groups) {
     int error;
-    rows_ = static_cast<Sums*>(
-        sys::map_anonymous(bytes(), PROT_READ | PROT_WRITE, &error));
+    // There before the gate is closed.
+    rows_ = static_cast<Sums*>(sys::memory.map(
+        nullptr, bytes(), PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0, &error));
   }
   ~Tables() {
     if (rows_ != nullptr) sys::unmap(rows_, bytes());
@@ -50,19 +52,35 @@ class Tables {
   Sums& truth(uint32_t group) { return rows_[2 * group + 1]; }
 
  private:
-  size_t bytes() const { return size_t{groups_} * 2 * sizeof(Sums); }
+  size_t bytes() const { return (size_t{groups_} + 1) * 2 * sizeof(Sums); }
 
   uint32_t groups_;
   Sums* rows_ = nullptr;
 };
 
-// Calls function(truth) for the group and all above it.
-template <typename Function>
-void for_ancestors(Segment& segment, Tables& tables, uint32_t group,
-                   Function function) {
-  for (int level = 0; level <= kMaxDepth && group < tables.groups(); ++level) {
-    function(tables.truth(group));
-    group = parent_group(segment, group);
+// The row of a group, or one that nobody reads.
+Sums& truth_of(Tables& tables, uint32_t group) {
+  return tables.truth(group < tables.groups() ? group : tables.groups());
+}
+
+// Each group's own sums become those of its subtree: from the leaves up, a
+// level at a time.
+void sum_up(Segment& segment, Tables& tables) {
+  for (uint32_t depth = kMaxDepth; depth > 0; --depth) {
+    for (uint32_t i = 0; i < tables.groups(); ++i) {
+      const Group& group = *segment.group(i);
+      if (group.depth.load(kRelaxed) != depth ||
+          group.state.load(kRelaxed) == GroupState::kFree) {
+        continue;
+      }
+      const Sums& own = tables.truth(i);
+      Sums& above = truth_of(tables, parent_group(segment, i));
+      above.pages += own.pages;
+      above.kmem += own.kmem;
+      above.sock += own.sock;
+      above.threads += own.threads;
+      above.processes += own.processes;
+    }
   }
 }
 
@@ -71,14 +89,12 @@ void add_ledgers(Segment& segment, Tables& tables) {
     const Ledger& ledger = *segment.ledger(i);
     const uint64_t owner = ledger.owner.load(kRelaxed);
     if (owner == 0) continue;
-    const uint32_t group = owner_group(owner);
-    if (group < tables.groups()) ++tables.truth(group).ledgers;
-    for_ancestors(segment, tables, group, [&](Sums& sums) {
-      sums.pages += ledger.pages.load(kRelaxed);
-      sums.kmem += ledger.kmem.load(kRelaxed);
-      sums.sock += ledger.sock.load(kRelaxed);
-      sums.threads += ledger.threads.load(kRelaxed);
-    });
+    Sums& sums = truth_of(tables, owner_group(owner));
+    sums.pages += ledger.pages.load(kRelaxed);
+    sums.kmem += ledger.kmem.load(kRelaxed);
+    sums.sock += ledger.sock.load(kRelaxed);
+    sums.threads += ledger.threads.load(kRelaxed);
+    ++sums.ledgers;
   }
 }
 
@@ -87,8 +103,7 @@ void subtract_given(Segment& segment, Tables& tables) {
   auto subtract = [&](const std::atomic<uint64_t>& slot) {
     const StockWord word(slot.load(kRelaxed));
     if (word.given() == 0) return;
-    for_ancestors(segment, tables, group_of_word(segment, word),
-                  [&](Sums& sums) { sums.pages -= word.given(); });
+    truth_of(tables, group_of_word(segment, word)).pages -= word.given();
   };
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
     const StockLine& line = *segment.line(i);
@@ -104,8 +119,7 @@ void add_processes(Segment& segment, Tables& tables) {
     // acquire: pairs with fill_slot() in process.cc.
     if (slot.state.load(std::memory_order_acquire) != ProcessState::kAttached)
       continue;
-    for_ancestors(segment, tables, slot.group.load(kRelaxed),
-                  [](Sums& sums) { ++sums.processes; });
+    ++truth_of(tables, slot.group.load(kRelaxed)).processes;
   }
 }
 
@@ -136,6 +150,7 @@ bool gather(Segment& segment, GateClosed& gate, Tables& tables) {
   subtract_given(segment, tables);
   add_processes(segment, tables);
   read_groups(segment, tables);
+  sum_up(segment, tables);
   return gate.still_closed();
 }
 
@@ -191,6 +206,27 @@ RecountResult recount(Segment& segment) {
   return result;
 }
 
+bool recount_if_due(Segment& segment) {
+  constexpr uint64_t kFirstPauseMs = 50;
+  constexpr uint64_t kLongestPauseMs = 10'000;
+  SegmentHeader& header = segment.header();
+  if (header.recount_due.load(kRelaxed) == 0) return true;
+  const uint64_t now = sys::coarse_ms();
+  const uint64_t not_before = header.recount_not_before_ms.load(kRelaxed);
+  // (A time far ahead is damage.)
+  if (now < not_before && not_before - now <= kLongestPauseMs) return false;
+  if (recount(segment).done) {
+    header.recount_pause_ms.store(0, kRelaxed);
+    return true;
+  }
+  uint64_t pause = header.recount_pause_ms.load(kRelaxed) * 2;
+  if (pause < kFirstPauseMs) pause = kFirstPauseMs;
+  if (pause > kLongestPauseMs) pause = kLongestPauseMs;
+  header.recount_pause_ms.store(pause, kRelaxed);
+  header.recount_not_before_ms.store(now + pause, kRelaxed);
+  return false;
+}
+
 int64_t audit(Segment& segment) {
   TreeChange change(segment);
   Tables tables(segment.groups_used());
@@ -202,7 +238,7 @@ int64_t audit(Segment& segment) {
   if (anybody_charging(segment)) return -1;
   int64_t wrong = 0;
   for (uint32_t i = 0; i < tables.groups(); ++i) {
-    if (!group_online(segment, i)) continue;
+    if (charged_group(segment, i) != i) continue;  // its counter is not used
     wrong += !tables.truth(i).same_pages(tables.seen(i));
   }
   return wrong;

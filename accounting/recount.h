@@ -23,6 +23,11 @@ struct RecountResult {
 // REQUIRES: the segment's lock (tree_change.h).
 RecountResult recount(Segment& segment);
 
+// The same if one is due, but not too often while chargers void it (one of them
+// may be stopped in a section): after 50 ms, 100 ms ... 10 s. Whether none is
+// due any more. REQUIRES: the segment's lock.
+bool recount_if_due(Segment& segment);
+
 // Compares without changing anything: how many groups' counters differ from
 // the ledgers. -1 if chargers did not come to rest, or if a process has died
 // busy and is not reaped. Takes the lock. For tests and `umemcg gc`.

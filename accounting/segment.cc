@@ -152,13 +152,18 @@ int Segment::create_file(const char* path, const SegmentSizes& sizes) {
   sys::close(fd);
   if (base != nullptr) {
     map_fresh(base, total, sizes);
-    std::strcpy(path_, path);
-    if (::link(fresh.c_str(), path) != 0) {
-      error = errno;
-      detach();
-    }
+    error = ::link(fresh.c_str(), path) == 0 ? remember_name(path) : errno;
+    if (error != 0) detach();
   }
   ::unlink(fresh.c_str());
+  return error;
+}
+
+int Segment::remember_name(const char* path) {
+  const int fd = sys::open(path, O_RDWR | O_NOFOLLOW);
+  if (fd < 0) return -fd;
+  const int error = remember_file(fd, path);
+  sys::close(fd);
   return error;
 }
 
@@ -188,6 +193,40 @@ const char* Segment::check_header(const SegmentHeader& header,
   return nullptr;
 }
 
+// With `path_` and the mapping belongs the file itself: it may be removed and
+// made anew under its name.
+int Segment::remember_file(int fd, const char* path) {
+  ErrnoSaver saver;
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return errno;
+  device_ = info.st_dev;
+  inode_ = info.st_ino;
+  if (path[0] == '/') {
+    std::strcpy(path_, path);
+    return 0;
+  }
+  // The program may change its directory.
+  Text<32> link;
+  link.text("/proc/self/fd/").number(static_cast<uint64_t>(fd));
+  const ssize_t length = ::readlink(link.c_str(), path_, sizeof(path_) - 1);
+  if (length <= 0) return errno != 0 ? errno : ENAMETOOLONG;
+  path_[length] = '\0';
+  return path_[0] == '/' ? 0 : ENOENT;
+}
+
+int Segment::open_file() const {
+  const int fd = sys::open(path_, O_RDWR | O_NOFOLLOW);
+  if (fd < 0) return fd;
+  ErrnoSaver saver;
+  struct stat info;
+  if (::fstat(fd, &info) == 0 && info.st_dev == device_ &&
+      info.st_ino == inode_) {
+    return fd;
+  }
+  sys::close(fd);
+  return -ESTALE;
+}
+
 int Segment::attach_file(const char* path, const char** why) {
   *why = "cannot be opened";
   if (std::strlen(path) >= sizeof(path_)) return ENAMETOOLONG;
@@ -209,7 +248,8 @@ int Segment::attach_file(const char* path, const char** why) {
     error = EINVAL;
   } else {
     *why = "cannot be mapped";
-    base = map_file(fd, size, &error);
+    error = remember_file(fd, path);
+    if (error == 0) base = map_file(fd, size, &error);
   }
   sys::close(fd);
   if (base == nullptr) return error;
@@ -218,7 +258,6 @@ int Segment::attach_file(const char* path, const char** why) {
     sys::unmap(base, size);
     return EINVAL;
   }
-  std::strcpy(path_, path);
   set_view(base);
   return 0;
 }
@@ -264,7 +303,7 @@ uint32_t Segment::group_of(const PageCounter* counter) const {
 bool Segment::lock(uint32_t wait_ms) {
   if (!private_lock_.lock_within(wait_ms)) return false;
   if (is_private()) return true;
-  int fd = sys::open(path_, O_RDWR | O_NOFOLLOW);
+  int fd = open_file();
   if (fd >= 0 && file_lock_within(fd, 0, wait_ms)) {
     lock_fd_ = fd;
     return true;

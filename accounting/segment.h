@@ -40,6 +40,10 @@ class Segment {
   // wrong with it.
   int attach_file(const char* path, const char** why);
 
+  // Opens the mapped file once more: a descriptor, or a negative error number;
+  // -ESTALE if it is another file that has the name now.
+  int open_file() const;
+
   // Forgets the mapping (and unmaps it).
   void detach();
 
@@ -90,6 +94,8 @@ class Segment {
  private:
   void map_fresh(char* base, size_t total, const SegmentSizes& sizes);
   void set_view(char* base);
+  int remember_file(int fd, const char* path);
+  int remember_name(const char* path);
   const char* check_header(const SegmentHeader& header, size_t file_size);
 
   char* base_ = nullptr;
@@ -103,6 +109,8 @@ class Segment {
   size_t total_ = 0;
   Lock private_lock_;
   int lock_fd_ = -1;
+  uint64_t device_ = 0;
+  uint64_t inode_ = 0;
   char path_[512] = {};
 };
 

@@ -23,10 +23,11 @@ bool word_in_subtree(Segment& segment, StockWord word, uint32_t root) {
 
 // Takes the pages of the word as it was looked at.
 int64_t drain(Segment& segment, std::atomic<uint64_t>& slot, StockWord word) {
+  // From here on no row that is found is used again (free_row).
+  ChargeSection section;
   const StockWord drained = word.drained();
   const uint32_t group = group_of_word(segment, word);
   if (group == kNone || drained == word) return 0;
-  ChargeSection section;
   uint64_t bits = word.bits();
   if (!slot.compare_exchange_strong(bits, drained.bits(), kRelaxed)) return 0;
   fault_point("between a drained word and the counter");
@@ -59,8 +60,8 @@ uint32_t group_of_word(Segment& segment, StockWord word) {
 }
 
 int64_t drain_word(Segment& segment, std::atomic<uint64_t>& word) {
-  // The group was read before the swap, and the word names its ledger all the
-  // time that it is there: so it is the right one, or an ancestor of it.
+  // The word names its ledger all the time that it is there: so the group that
+  // was found is the right one, or one that has the pages as an ancestor.
   for (int tries = 0; tries < 16; ++tries) {
     StockWord seen(word.load(kRelaxed));
     if (seen.pages() == 0) return 0;

@@ -1,7 +1,7 @@
 // Holding the segment's lock for a change of the tree or of the process table.
 // Its holder may be killed anywhere: a mark in the header then tells the next
-// one, which repairs what can have been left half done before it goes on. One
-// in another, on the same thread, holds what the outer one holds.
+// one, which repairs what can have been left half done before it goes on.
+// They do not nest.
 #pragma once
 
 #include "accounting/segment.h"
@@ -20,7 +20,6 @@ class TreeChange {
 
  private:
   Segment& segment_;
-  bool nested_;
   bool held_;
 };
 

@@ -152,7 +152,11 @@ void drain_object_word(StockLine& line) {
   put_back(ObjectWord(line.object.exchange(0, kRelaxed)));
 }
 
-void drain_objects(uint32_t root) {
+namespace {
+
+// Takes the words of this process's lines whose account `wanted` says.
+template <typename Wanted>
+void drain_words(Wanted wanted) {
   const uint32_t own = this_process() + 1;
   const uint32_t used = g_segment.lines_used();
   for (uint32_t i = 0; i < used; ++i) {
@@ -161,14 +165,23 @@ void drain_objects(uint32_t root) {
     if (bits == 0 || line.owner.load(kRelaxed) != own) continue;
     const ObjectWord word(bits);
     const Account* account = account_of_word(word);
-    if (account == nullptr ||
-        !in_subtree(g_segment, account->charged.load(kRelaxed), root)) {
-      continue;
-    }
+    if (account == nullptr || !wanted(*account)) continue;
     // As it was looked at: the line may be another process's by now. A thread
     // that is at work on its own keeps it.
     if (line.object.compare_exchange_strong(bits, 0, kRelaxed)) put_back(word);
   }
+}
+
+}  // namespace
+
+void drain_objects(uint32_t root) {
+  drain_words([root](const Account& account) {
+    return in_subtree(g_segment, account.charged.load(kRelaxed), root);
+  });
+}
+
+void drain_objects_of(const Account& account) {
+  drain_words([&account](const Account& seen) { return &seen == &account; });
 }
 
 }  // namespace umemcg

@@ -110,5 +110,8 @@ void drain_object_word(StockLine& line);
 // The same for all threads of the process, as far as their accounts charge
 // groups in the subtree of `root`.
 void drain_objects(uint32_t root);
+// Of one account alone: it is about to be released, and what an idle thread
+// keeps of a page would hold it.
+void drain_objects_of(const Account& account);
 
 }  // namespace umemcg

@@ -196,17 +196,29 @@ void release_line() {
   count_thread(-1);
 }
 
+void leave_parents_line() {
+  set_thread_line(nullptr);
+  t_reservation.store(0, kRelaxed);
+  t_counted = nullptr;
+}
+
+// Threads that were in a section are cut off there: a recount finds what they
+// had not written down.
 void release_other_lines() {
-  if (ProcessSlot* slot = g_segment.process(this_process())) {
-    slot->busy.store(0, kRelaxed);
-  }
+  bool busy = false;
+  ProcessSlot* slot = g_segment.process(this_process());
+  const uint32_t own = thread_line() == nullptr ? t_charge_depth : 0;
+  if (slot != nullptr) busy = slot->busy.exchange(own, kRelaxed) != own;
   for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
     StockLine* line = g_segment.line(i);
     if (line == nullptr || line == thread_line() ||
-        line->owner.load(kRelaxed) == 0)
+        line->owner.load(kRelaxed) == 0) {
       continue;
+    }
+    busy |= line->busy.exchange(0, kRelaxed) != 0;
     give_back_line(*line);
   }
+  if (busy) g_segment.header().recount_due.store(1, kRelaxed);
   // Of the threads that were counted the calling one alone is here.
   for (uint32_t id = 1; id <= account_count(); ++id) {
     Account& account = *account_at(id);

@@ -71,6 +71,10 @@ extern constinit Hook<void()> g_line_acquired_hook;
 // One thread more (or less) may have a stock for this account's group.
 void count_group_thread(Account& account, int by);
 
+// In the child of a fork within a domain: the calling thread's line, and what
+// it held without one, are its parent's.
+void leave_parents_line();
+
 // In the child of a fork of a lone process: gives back the lines that threads
 // of the parent had.
 void release_other_lines();

@@ -101,22 +101,6 @@ TEST_F(ProcessForkTest, AForkedChildKeepsItsParentsCharges) {
   EXPECT_EQ(domain_.process(0)->state, ProcessState::kFree);
 }
 
-// Without charges there is nothing to keep a slot for.
-TEST_F(ProcessForkTest, AParentWithoutChargesIsNotOrphaned) {
-  Child parent([&] {
-    join(0);
-    fork_grandchild([&] {
-      reach(1);
-      ::pause();
-    });
-    ::pause();
-  });
-  ASSERT_TRUE(reached(1));
-  parent.kill();
-  EXPECT_EQ(reap_dead_processes(domain_), 1u);
-  EXPECT_EQ(domain_.process(0)->state, ProcessState::kFree);
-}
-
 // A program of its own has nothing of what its parent had.
 TEST_F(ProcessForkTest, AChildThatCalledExecKeepsNothing) {
   Child parent([&] {
