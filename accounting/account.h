@@ -93,9 +93,21 @@ Account* account_of(uint32_t group);
 // full it is the account itself.
 Account* current_of(Account* account);
 
+// The table grows by blocks that never move: owners in the page table are ids,
+// and so are handles.
+inline constexpr uint32_t kBlockAccounts = 512;
+inline constexpr uint32_t kAccountBlocks = 2048;
+extern constinit std::atomic<Account*> g_account_blocks[kAccountBlocks];
+
 // The account with that id, or null. The row of one that was released stays
 // (`released`) until it is another's, of the next generation.
-Account* account_at(uint32_t id);
+UMEMCG_FAST Account* account_at(uint32_t id) {
+  const uint32_t block = id / kBlockAccounts;
+  if (UMEMCG_UNLIKELY(id == 0 || block >= kAccountBlocks)) return nullptr;
+  // acquire: pairs with place_for().
+  Account* base = g_account_blocks[block].load(std::memory_order_acquire);
+  return base != nullptr ? base + id % kBlockAccounts : nullptr;
+}
 // Ids run from 1 to this, inclusive.
 uint32_t account_count();
 

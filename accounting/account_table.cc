@@ -12,19 +12,18 @@
 #include "base/sys.h"
 
 namespace umemcg {
+
+constinit std::atomic<Account*> g_account_blocks[kAccountBlocks];
+
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kSeqCst = std::memory_order_seq_cst;
 
-// The table grows by blocks that never move: owners in the page table are ids.
-constexpr uint32_t kBlockAccounts = 512;
-constexpr uint32_t kBlocks = 2048;
 // A look through all accounts comes no sooner than this after the last, times
 // what that took: many removals in a row are looked at together.
 constexpr uint64_t kLookPause = 4;
 
-constinit std::atomic<Account*> blocks[kBlocks];
 constinit std::atomic<uint32_t> count{0};
 constinit Lock table_lock;
 // Free ids, linked through `charged`; 0 ends.
@@ -60,15 +59,15 @@ bool is_current(const Account& account) {
 // Memory for account `id`, or null. REQUIRES: table_lock.
 Account* place_for(uint32_t id) {
   uint32_t block = id / kBlockAccounts;
-  if (block >= kBlocks) return nullptr;
-  Account* base = blocks[block].load(kRelaxed);
+  if (block >= kAccountBlocks) return nullptr;
+  Account* base = g_account_blocks[block].load(kRelaxed);
   if (base == nullptr) {
     int error;
     base = static_cast<Account*>(sys::map_anonymous(
         kBlockAccounts * sizeof(Account), PROT_READ | PROT_WRITE, &error));
     if (base == nullptr) return nullptr;
-    // release: pairs with account_row().
-    blocks[block].store(base, std::memory_order_release);
+    // release: pairs with account_at().
+    g_account_blocks[block].store(base, std::memory_order_release);
   }
   return base + id % kBlockAccounts;
 }
@@ -76,7 +75,7 @@ Account* place_for(uint32_t id) {
 // REQUIRES: table_lock.
 Account* take_row() {
   if (free_ids != 0) {
-    Account* account = account_row(free_ids);
+    Account* account = account_at(free_ids);
     if (account == nullptr) return nullptr;
     free_ids = account->charged.load(kRelaxed);
     return account;
@@ -151,21 +150,11 @@ void update(Account& account) {
 
 }  // namespace
 
-Account* account_row(uint32_t id) {
-  uint32_t block = id / kBlockAccounts;
-  if (id == 0 || block >= kBlocks) return nullptr;
-  // acquire: pairs with place_for().
-  Account* base = blocks[block].load(std::memory_order_acquire);
-  return base != nullptr ? base + id % kBlockAccounts : nullptr;
-}
-
-Account* account_at(uint32_t id) { return account_row(id); }
-
 const AccountMap& account_map() {
   static constinit const AccountMap map = {
       kAccountMagic,
-      blocks,
-      kBlocks,
+      g_account_blocks,
+      kAccountBlocks,
       kBlockAccounts,
       sizeof(Account),
       offsetof(Account, id),
@@ -186,7 +175,7 @@ Account* account_of(uint32_t group) {
   // No row that is seen online here is used again before the end of it.
   ChargeSection section;
   group = nearest_online(group);
-  Account* account = account_row(table[group].load(kRelaxed));
+  Account* account = account_at(table[group].load(kRelaxed));
   if (account != nullptr && account->group.load(kRelaxed) == group) {
     update(*account);
     if (is_current(*account)) return account;
@@ -221,7 +210,7 @@ void sync_accounts() {
   seen_generation.store(
       g_segment.header().generation.load(std::memory_order_acquire), kRelaxed);
   for (uint32_t id = 1; id <= count.load(kRelaxed); ++id) {
-    update(*account_row(id));
+    update(*account_at(id));
   }
   const uint64_t now = sys::monotonic_ns();
   next_look_ns.store(now + kLookPause * (now - since), kRelaxed);
@@ -273,7 +262,7 @@ bool account_release(Account& account) {
 void accounts_inherit() {
   const uint32_t last = account_count();
   for (uint32_t id = 1; id <= last; ++id) {
-    Account* account = account_row(id);
+    Account* account = account_at(id);
     account->inherited.store(true, kRelaxed);
     account->cached_head.store(0, kRelaxed);
     account->cached_pages.store(0, kRelaxed);

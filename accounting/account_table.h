@@ -8,9 +8,6 @@
 
 namespace umemcg {
 
-// The row of an id, also one that is free; null if it was never made.
-Account* account_row(uint32_t id);
-
 // Takes a ledger's row for this process and `group`; kNone when the table is
 // full.
 uint32_t claim_ledger(uint32_t group);

@@ -64,10 +64,11 @@ void fill_slot(Segment& segment, uint32_t process, uint32_t group,
   add_to_ancestors(segment, group, &Group::processes, +1);
   add_to_ancestors(segment, group, &Group::processes_total, +1);
   fault_point("joining: a slot is not there yet");
+  // First, or it would be attached where no scan comes by.
+  raise_high(segment.header().processes_high, process);
+  fault_point("joining: a slot is seen, but free");
   // release: pairs with the acquire loads of `state`.
   slot.state.store(ProcessState::kAttached, std::memory_order_release);
-  fault_point("joining: a slot is not seen yet");
-  raise_high(segment.header().processes_high, process);
 }
 
 // A free slot whose locks were to be had. REQUIRES: the segment's lock.

@@ -156,9 +156,13 @@ bool look_at_process(Segment& segment, const LivenessFile& file, uint32_t i) {
   if (state == ProcessState::kFree) return false;
   const Remains remains = file.of(i);
   if (remains == Remains::kAlive) return false;
-  const bool exact = !take_marks(segment, i);
+  // (Where a recount is due, a reaper that died may have left its ledgers half
+  // uncharged.)
+  std::atomic<uint32_t>& due = segment.header().recount_due;
+  const bool busy = take_marks(segment, i);
   fault_point("reaping: marks are taken");
-  if (!exact) segment.header().recount_due.store(1, kRelaxed);
+  if (busy) due.store(1, kRelaxed);
+  const bool exact = due.load(kRelaxed) == 0;
   if (remains == Remains::kNothing) {
     const uint32_t group = segment.process(i)->group.load(kRelaxed);
     reap_process(segment, i, exact);

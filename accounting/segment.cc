@@ -243,6 +243,9 @@ int Segment::attach_file(const char* path, const char** why) {
   } else if (info.st_uid != ::geteuid() && ::geteuid() != 0) {
     *why = "belongs to another user";
     error = EACCES;
+  } else if ((info.st_mode & 077) != 0) {
+    *why = "is open to other users: its mode must be 0600";
+    error = EACCES;
   } else if (size < sizeof(SegmentHeader)) {
     *why = "is truncated or damaged";
     error = EINVAL;

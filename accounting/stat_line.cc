@@ -9,8 +9,6 @@ namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
 
-constinit UMEMCG_TLS StockLine* t_line = nullptr;
-
 void add(StatArray& stats, Stat stat, int64_t amount) {
   stats[static_cast<int>(stat)].fetch_add(amount, kRelaxed);
 }
@@ -21,7 +19,8 @@ void add_all(const StatArray& stats, int64_t out[kStats]) {
 
 }  // namespace
 
-StockLine* thread_line() { return t_line; }
+constinit UMEMCG_TLS StockLine* t_line = nullptr;
+
 void set_thread_line(StockLine* line) { t_line = line; }
 
 // A signal handler that charges in the middle of the switch below may have its

@@ -5,11 +5,14 @@
 
 #include "accounting/account.h"
 #include "accounting/stat.h"
+#include "base/attributes.h"
 
 namespace umemcg {
 
+extern constinit UMEMCG_TLS StockLine* t_line;
+
 // The calling thread's line, or null: then counts go to the ledger itself.
-StockLine* thread_line();
+UMEMCG_FAST StockLine* thread_line() { return t_line; }
 void set_thread_line(StockLine* line);
 
 // Adds to the account's statistics through the thread's line.

@@ -25,10 +25,10 @@ struct ThreadContext {
   // Charged now; null: the home account. It differs from `base` within a call
   // that names a group, and while the allocator's own records are made.
   Account* account = nullptr;
-  // The default theap's; null: the home account's.
-  Account* base = nullptr;
   // What the thread was put into; null: it follows the process.
   Account* tag = nullptr;
+  // The default theap's; null: the home account's.
+  Account* base = nullptr;
   // The scope's, with its generation: nothing else holds on to it.
   Account* active = nullptr;
   uint32_t active_generation = 0;
@@ -70,8 +70,8 @@ UMEMCG_FAST Account* current_account() {
   return account != nullptr ? account : home_account();
 }
 
-// The group that the thread was put into, or that it follows: what its line
-// says (StockLine::group). Null before the process has an account.
+// Where the thread charges without a scope: the group that it was put into, or
+// its process's. Null before the process has an account.
 inline Account* thread_account() {
   return t_context.tag != nullptr ? t_context.tag : process_account();
 }
