@@ -64,11 +64,11 @@ void print_fields(const char* type, const char* names, const Object& object,
   print_rows<Object>(type, rows);
 }
 
-#define PRINT_FIELDS(type, ...)                             \
-  do {                                                      \
-    static type object;                                     \
-    auto& [__VA_ARGS__] = object;                           \
-    print_fields(#type, #__VA_ARGS__, object, __VA_ARGS__); \
+#define PRINT_FIELDS(type, ...)                           \
+  do {                                                    \
+    static type row_;                                     \
+    auto& [__VA_ARGS__] = row_;                           \
+    print_fields(#type, #__VA_ARGS__, row_, __VA_ARGS__); \
   } while (false)
 
 template <typename Enum, typename... Values>
@@ -164,19 +164,20 @@ void print_structs() {
                processes, ledgers, lines, group_offset, process_offset,
                ledger_offset, line_offset, bucket_offset, buckets, reserved_too,
                groups_high, processes_high, ledgers_high, lines_high,
-               next_group_id, changing, recount_due, generation, dying,
-               free_hint, gate, recounts, recounts_voided, pages_corrected,
-               gate_closed_ns, gate_longest_ns);
+               next_group_id, changing, recount_due, recount_not_before_ms,
+               recount_pause_ms, generation, dying, free_hint, gate, recounts,
+               recounts_voided, pages_corrected, gate_closed_ns,
+               gate_longest_ns);
   print_rows<PageCounter>("PageCounter", counter_rows());
   PRINT_FIELDS(Group, memory, kmem, sock, state, parent, depth, next, children,
                ledgers, subtree_control, transient, max_depth, max_descendants,
                threads, processes, processes_total, id, high, refused_ms,
-               events, events_local, stat, name);
+               pressed_ms, events, events_local, stat, name);
   PRINT_FIELDS(ProcessSlot, state, pid, group, busy, start_time, pid_namespace,
                page_table, accounts, name);
   PRINT_FIELDS(Ledger, owner, pages, kmem, sock, threads, stat);
   PRINT_FIELDS(StockLine, slots, reservation, reservation_ms, owner, thread,
-               busy, stat_ledger, group, stat);
+               busy, object, stat_ledger, group, stat);
 }
 
 }  // namespace

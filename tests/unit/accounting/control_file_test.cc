@@ -45,11 +45,32 @@ TEST_F(ControlFileTest, AreFoundByTheirNames) {
     EXPECT_EQ(find_control_file(file->name), file);
     names.insert(file->name);
   }
-  EXPECT_EQ(names,
-            (std::set<std::string>{
-                "memory.current", "memory.peak", "memory.min", "memory.low",
-                "memory.high", "memory.max", "memory.events",
-                "memory.events.local", "memory.stat", "cgroup.procs"}));
+  EXPECT_EQ(names, (std::set<std::string>{"memory.current",
+                                          "memory.peak",
+                                          "memory.min",
+                                          "memory.low",
+                                          "memory.high",
+                                          "memory.max",
+                                          "memory.events",
+                                          "memory.events.local",
+                                          "memory.stat",
+                                          "memory.kmem.limit_in_bytes",
+                                          "memory.kmem.usage_in_bytes",
+                                          "memory.kmem.max_usage_in_bytes",
+                                          "memory.kmem.failcnt",
+                                          "memory.kmem.tcp.limit_in_bytes",
+                                          "memory.kmem.tcp.usage_in_bytes",
+                                          "memory.kmem.tcp.max_usage_in_bytes",
+                                          "memory.kmem.tcp.failcnt",
+                                          "cgroup.procs",
+                                          "cgroup.threads",
+                                          "cgroup.controllers",
+                                          "cgroup.subtree_control",
+                                          "cgroup.events",
+                                          "cgroup.type",
+                                          "cgroup.stat",
+                                          "cgroup.max.depth",
+                                          "cgroup.max.descendants"}));
   for (const char* name : {"", "memory", "memory.currents", "memory.curren"}) {
     EXPECT_EQ(find_control_file(name), nullptr) << name;
   }
@@ -169,6 +190,83 @@ TEST_F(ControlFileTest, ProcsAreThoseOfTheGroupItself) {
   ASSERT_EQ(attach_process(group_, "test"), 0);
   EXPECT_EQ(show("cgroup.procs"), std::to_string(::getpid()) + "\n");
   EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.procs"), "");
+}
+
+TEST_F(ControlFileTest, ThreadsAreThoseOfLiveProcesses) {
+  ASSERT_EQ(attach_process(group_, "test"), 0);
+  g_segment.header().lines_high = 3;
+  for (uint32_t i = 0; i < 3; ++i) {
+    StockLine& line = *g_segment.line(i);
+    line.owner = i == 2 ? 5 : 1;  // in slot 4 there is nobody
+    line.thread = static_cast<int32_t>(1000 + i);
+    line.group = group_ + 1;
+  }
+  EXPECT_EQ(show("cgroup.threads"), "1000\n1001\n");
+  g_segment.line(0)->group = 1;
+  EXPECT_EQ(show("cgroup.threads"), "1001\n");
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.threads"), "1000\n");
+  // One that was put nowhere is where its process is.
+  g_segment.line(0)->group = 0;
+  EXPECT_EQ(show("cgroup.threads"), "1000\n1001\n");
+  g_segment.process(0)->group = kRootGroup;
+  EXPECT_EQ(show("cgroup.threads"), "1001\n");
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.threads"), "1000\n");
+}
+
+TEST_F(ControlFileTest, AGroupIsPopulatedWhileAProcessIsBelow) {
+  const uint32_t above = parent_group(g_segment, group_);
+  const uint32_t beside = test::make_group(g_segment, "/beside");
+  EXPECT_EQ(umemcg::show(above, "cgroup.events"), "populated 0\nfrozen 0\n");
+  ASSERT_EQ(attach_process(group_, "test"), 0);
+  EXPECT_EQ(show("cgroup.events"), "populated 1\nfrozen 0\n");
+  EXPECT_EQ(umemcg::show(above, "cgroup.events"), "populated 1\nfrozen 0\n");
+  EXPECT_EQ(umemcg::show(beside, "cgroup.events"), "populated 0\nfrozen 0\n");
+}
+
+TEST_F(ControlFileTest, GroupsBelowAreCounted) {
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.stat"),
+            "nr_descendants 2\nnr_dying_descendants 0\n");
+  const uint32_t c = test::make_group(g_segment, "/a/b/c");
+  test::make_group(g_segment, "/d");
+  EXPECT_EQ(show("cgroup.stat"), "nr_descendants 1\nnr_dying_descendants 0\n");
+  account_charge(*account_of(c), 1);  // so that its row stays
+  ASSERT_EQ(remove_group(g_segment, c), 0);
+  EXPECT_EQ(show("cgroup.stat"), "nr_descendants 0\nnr_dying_descendants 1\n");
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.stat"),
+            "nr_descendants 3\nnr_dying_descendants 1\n");
+}
+
+TEST_F(ControlFileTest, ControllersAndType) {
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.controllers"), "memory\n");
+  EXPECT_EQ(show("cgroup.controllers"), "memory\n");
+  EXPECT_EQ(show("cgroup.type"), "domain\n");
+  EXPECT_EQ(show("cgroup.max.depth"), "max\n");
+  EXPECT_EQ(show("cgroup.max.descendants"), "max\n");
+}
+
+TEST_F(ControlFileTest, KindsHaveCountersOfTheirOwn) {
+  Group& group = test::group_at(g_segment, group_);
+  EXPECT_EQ(show("memory.kmem.limit_in_bytes"), "9223372036854771712\n");
+  EXPECT_EQ(show("memory.kmem.tcp.limit_in_bytes"), "9223372036854771712\n");
+  group.kmem.charge(5);
+  group.kmem.uncharge(2);
+  group.sock.charge(4);
+  ASSERT_EQ(group.sock.set_max(9), 0);
+  group.sock.count_failure();
+  EXPECT_EQ(show("memory.kmem.usage_in_bytes"), "12288\n");
+  EXPECT_EQ(show("memory.kmem.max_usage_in_bytes"), "20480\n");
+  EXPECT_EQ(show("memory.kmem.failcnt"), "0\n");
+  EXPECT_EQ(show("memory.kmem.tcp.limit_in_bytes"), "36864\n");
+  EXPECT_EQ(show("memory.kmem.tcp.usage_in_bytes"), "16384\n");
+  EXPECT_EQ(show("memory.kmem.tcp.max_usage_in_bytes"), "16384\n");
+  EXPECT_EQ(show("memory.kmem.tcp.failcnt"), "1\n");
+  // memory.stat reads them, of the subtree.
+  const uint32_t above = parent_group(g_segment, group_);
+  for (uint32_t g : {group_, above}) {
+    const std::string stat = umemcg::show(g, "memory.stat");
+    EXPECT_NE(stat.find("\nkernel 12288\n"), std::string::npos) << stat;
+    EXPECT_NE(stat.find("\nsock 16384\n"), std::string::npos) << stat;
+  }
 }
 
 }  // namespace

@@ -138,6 +138,39 @@ TEST_F(JoinDomain, MakesWhatIsMissingAndJoinsWhatIsThere) {
   second.detach();
 }
 
+TEST_F(JoinDomain, OnlyAttachingMakesNothing) {
+  EXPECT_EQ(attach_domain(segment_, path_.c_str(), &why_), ENOENT);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  Segment first;
+  ASSERT_EQ(join_domain(first, path_.c_str(), &why_), 0);
+  test::make_group(first, "/here");
+  first.detach();
+  ASSERT_EQ(attach_domain(segment_, path_.c_str(), &why_), 0);
+  EXPECT_NE(find_group(segment_, "/here"), kNone);
+}
+
+TEST_F(JoinDomain, MakesItAsLargeAsIsSaid) {
+  SegmentSizes sizes = sizes_for_groups(10'000);
+  EXPECT_EQ(sizes.groups, 10'001u) << "and the root";
+  EXPECT_EQ(sizes.ledgers, 40'000u);
+  EXPECT_EQ(sizes.lines, 8192u);
+  EXPECT_EQ(sizes.processes, 1024u);
+  EXPECT_EQ(sizes_for_groups(1).ledgers, SegmentSizes{}.ledgers);
+  EXPECT_LT(sizes_for_groups(kMostDomainGroups).ledgers, 1u << 20);
+  ASSERT_EQ(join_domain(segment_, path_.c_str(), &why_, sizes_for_groups(3)),
+            0);
+  uint32_t group;
+  for (const char* path : {"/1", "/2", "/3"}) {
+    EXPECT_EQ(create_group(segment_, path, &group), 0) << path;
+  }
+  EXPECT_EQ(create_group(segment_, "/4", &group), ENOSPC);
+  // Who joins later finds it as it is.
+  Segment second;
+  ASSERT_EQ(join_domain(second, path_.c_str(), &why_, sizes_for_groups(99)), 0);
+  EXPECT_EQ(second.group_count(), 4u);
+  second.detach();
+}
+
 TEST_F(JoinDomain, SaysWhatIsWrong) {
   std::ofstream(path_) << std::string(1 << 20, 'x');
   EXPECT_EQ(join_domain(segment_, path_.c_str(), &why_), EINVAL);

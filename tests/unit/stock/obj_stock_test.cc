@@ -232,6 +232,17 @@ TEST_F(ObjStockTest, AnyThreadTakesWhatIdleOnesKeep) {
   EXPECT_EQ(kPage - 1000, other.end());
 }
 
+TEST_F(ObjStockTest, OrOfOneAccountAlone) {
+  uint32_t parent = new_group();
+  Account& a = new_account(kPageCounterMax, parent);
+  Account& below = new_account(kPageCounterMax, a.group);
+  IdleThread first(a);
+  IdleThread second(below);
+  drain_objects_of(a);
+  EXPECT_EQ(kPage - 1000, left(a, kPlainPart));
+  EXPECT_EQ(0, left(below, kPlainPart));
+}
+
 TEST_F(ObjStockTest, AnInheritedAccountsRestIsDropped) {
   Account& a = new_account();
   Account& b = new_account();
@@ -263,6 +274,18 @@ TEST_F(ObjStockTest, AWordOfNobodyIsDropped) {
       EXPECT_EQ(0, bytes) << std::hex << word;
     }
   }
+}
+
+TEST_F(ObjStockTest, AForkedChildKeepsWhatTheOtherThreadsHad) {
+  Account& a = new_account();
+  std::thread([&] {
+    acquire_line();
+    charge_page_for(a, kPlainPart, 1000);
+    set_thread_line(nullptr);  // this thread does not exist in the child
+  }).join();
+  release_other_lines();
+  EXPECT_EQ(kPage - 1000, left(a, kPlainPart));
+  EXPECT_EQ(1, usage(a));
 }
 
 TEST_F(ObjStockTest, ANewLineKeepsNothing) {

@@ -1,0 +1,43 @@
+// Tests of charges by the byte, in a world without a heap.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+
+#include "reclaim/charge_object.h"
+#include "reclaim/reclaim.h"
+#include "stock/stock.h"
+#include "tests/unit/stock/world.h"
+
+namespace umemcg {
+
+inline constexpr int64_t kPage = kPageSize;
+inline constexpr Kind kEveryKind[] = {Kind::kHeap, Kind::kMmap, Kind::kShmem,
+                                      Kind::kKmem, Kind::kSock};
+
+inline Group& group_of(const Account& account) {
+  return *g_segment.group(account.group);
+}
+
+// Everything that threads and the account have ahead goes back.
+inline void settle() {
+  flush_objects(kRootGroup);
+  drain_all_stock(g_segment, kRootGroup);
+  drain_own_stock();
+}
+
+class ChargeObjectTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    start_world();
+    reset_thread();
+    install_reclaim({false, OomPolicy::kFail});
+  }
+  void TearDown() override {
+    settle();
+    reset_thread();
+  }
+};
+
+}  // namespace umemcg
