@@ -75,9 +75,8 @@ void show_threads(Segment& segment, uint32_t group, TextBuffer& out) {
   const LiveProcesses live(segment);
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
     const StockLine& line = *segment.line(i);
-    const uint32_t owner = line.owner.load(kRelaxed);
-    if (owner != 0 && line.group.load(kRelaxed) == group + 1 &&
-        live.has(owner - 1)) {
+    if (group_of_line(segment, line) == group &&
+        live.has(line.owner.load(kRelaxed) - 1)) {
       out.signed_number(line.thread.load(kRelaxed)).character('\n');
     }
   }

@@ -47,7 +47,8 @@ class ChargeSection {
   // The thread's own, or the process's for threads without a line.
   static std::atomic<uint32_t>& busy_mark();
   static bool gate_closed() {
-    return (g_segment.header().gate.load(std::memory_order_seq_cst) & 1) != 0;
+    return g_segment.mapped() &&
+           (g_segment.header().gate.load(std::memory_order_seq_cst) & 1) != 0;
   }
   UMEMCG_COLD static void wait_at_gate(std::atomic<uint32_t>& mark);
 

@@ -1,4 +1,5 @@
-// Which processes of a domain live, asked once for all of them.
+// Which processes of a domain live, asked once for all of them; and where their
+// threads are.
 #pragma once
 
 #include <cstdint>
@@ -31,5 +32,15 @@ class LiveProcesses {
   uint32_t known_;
   bool alive_[kMost];
 };
+
+// The group that the line's thread is in: what it was put into, or its
+// process's. kNone if the line is free.
+inline uint32_t group_of_line(Segment& segment, const StockLine& line) {
+  const uint32_t owner = line.owner.load(std::memory_order_relaxed);
+  const ProcessSlot* slot = segment.process(owner - 1);
+  if (slot == nullptr) return kNone;
+  const uint32_t tag = line.group.load(std::memory_order_relaxed);
+  return tag != 0 ? tag - 1 : slot->group.load(std::memory_order_relaxed);
+}
 
 }  // namespace umemcg

@@ -15,8 +15,10 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-// Rows that wait for being free: from so many on they are looked through.
+// Rows that wait for being free are looked through when there are so many, and
+// again when twice as many are left.
 constexpr uint32_t kManyDying = 64;
+constinit std::atomic<uint32_t> many_dying{kManyDying};
 
 // The next component of a path; false at its end.
 bool next_name(const char** path, const char** name, size_t* length) {
@@ -180,9 +182,10 @@ void remove_empty(Segment& segment, uint32_t group) {
   fault_point("removing: stocks are not drained yet");
   drain_all_stock(segment, group);
   free_offline_row(segment, group);
-  if (segment.header().dying.load(kRelaxed) > kManyDying) {
-    free_offline_rows(segment);
-  }
+  const std::atomic<uint32_t>& dying = segment.header().dying;
+  if (dying.load(kRelaxed) <= many_dying.load(kRelaxed)) return;
+  free_offline_rows(segment);
+  many_dying.store(2 * dying.load(kRelaxed) + kManyDying, kRelaxed);
 }
 }  // namespace
 

@@ -50,11 +50,17 @@ class Tables {
   uint32_t groups() const { return groups_; }
   Sums& seen(uint32_t group) { return rows_[2 * group]; }
   Sums& truth(uint32_t group) { return rows_[2 * group + 1]; }
+  // Of the groups in use.
+  uint32_t deepest() const { return deepest_; }
+  void note_depth(uint32_t depth) {
+    if (depth > deepest_ && depth <= kMaxDepth) deepest_ = depth;
+  }
 
  private:
   size_t bytes() const { return (size_t{groups_} + 1) * 2 * sizeof(Sums); }
 
   uint32_t groups_;
+  uint32_t deepest_ = 0;
   Sums* rows_ = nullptr;
 };
 
@@ -66,7 +72,7 @@ Sums& truth_of(Tables& tables, uint32_t group) {
 // Each group's own sums become those of its subtree: from the leaves up, a
 // level at a time.
 void sum_up(Segment& segment, Tables& tables) {
-  for (uint32_t depth = kMaxDepth; depth > 0; --depth) {
+  for (uint32_t depth = tables.deepest(); depth > 0; --depth) {
     for (uint32_t i = 0; i < tables.groups(); ++i) {
       const Group& group = *segment.group(i);
       if (group.depth.load(kRelaxed) != depth ||
@@ -136,6 +142,7 @@ void read_groups(Segment& segment, Tables& tables) {
     seen.threads = group.threads.load(kRelaxed);
     seen.processes = group.processes.load(kRelaxed);
     const bool used = group.state.load(kRelaxed) != GroupState::kFree;
+    if (used) tables.note_depth(group.depth.load(kRelaxed));
     const uint32_t above = used ? parent_group(segment, i) : kNone;
     if (above >= tables.groups()) continue;
     tables.truth(above).children_min += group.memory.min_usage();

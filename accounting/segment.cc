@@ -255,10 +255,14 @@ int Segment::attach_file(const char* path, const char** why) {
     if (error == 0) base = map_file(fd, size, &error);
   }
   sys::close(fd);
-  if (base == nullptr) return error;
+  if (base == nullptr) {
+    path_[0] = '\0';
+    return error;
+  }
   *why = check_header(*reinterpret_cast<SegmentHeader*>(base), size);
   if (*why != nullptr) {
     sys::unmap(base, size);
+    path_[0] = '\0';
     return EINVAL;
   }
   set_view(base);

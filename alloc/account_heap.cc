@@ -21,8 +21,7 @@ mi_theap_t* main_theap() { return mi_heap_theap(mi_heap_main()); }
 // keep its heap from ever being empty.
 class MakingScope {
  public:
-  MakingScope()
-      : records_(records_account()), before_(mi_theap_get_default()) {
+  MakingScope() : records_(records_account()), before_(mi_theap_get_default()) {
     ++t_making;
     mi_theap_set_default(main_theap());
   }
@@ -40,9 +39,13 @@ class MakingScope {
   mi_theap_t* const before_;
 };
 
-// A heap that the process had before it was forked, or another account's of
-// the same group that was inherited: its live blocks are in it.
+// The child of a fork has accounts that it inherited.
+constinit std::atomic<bool> some_inherited{false};
+
+// The heap of an inherited account of the same group, with the blocks that are
+// in it.
 mi_heap_t* take_inherited(const Account& account) {
+  if (!some_inherited.load(std::memory_order_relaxed)) return nullptr;
   for (uint32_t id = 1; id <= account_count(); ++id) {
     Account& other = *account_at(id);
     if (other.inherited.load(std::memory_order_relaxed) &&
@@ -101,6 +104,16 @@ mi_theap_t* make_in_scope(Account& account) {
   return theap;
 }
 
+// Whether no page is in it. Pages that are charged to others count: a handler
+// may have changed the group in the middle of an allocation, and a child's
+// inherited blocks are nobody's.
+bool is_empty(mi_heap_t* heap) {
+  if (heap == mi_heap_main()) return true;
+  auto stop = [](const mi_heap_t*, const mi_heap_area_t*, void*, size_t,
+                 void*) { return false; };
+  return mi_heap_visit_blocks(heap, false, stop, nullptr);
+}
+
 }  // namespace
 
 mi_theap_t* make_theap(Account& account) {
@@ -127,15 +140,21 @@ bool delete_heap(Account& account) {
   MakingScope scope;
   if (!heap_lock.try_lock()) return false;
   mi_heap_t* heap = heap_of(account);
-  // A thread that came late has a reference, and a theap: it is looked at
-  // again.
+  // A thread that came late has a reference, and a theap.
   const bool unused = account.users.load(std::memory_order_acquire) == 0;
-  if (heap != nullptr && heap != mi_heap_main() && unused) {
+  const bool deleted = heap == nullptr || (unused && is_empty(heap));
+  if (heap != nullptr && deleted) {
     account.heap.store(nullptr, std::memory_order_relaxed);
-    mi_heap_delete(heap);
+    if (heap != mi_heap_main()) mi_heap_delete(heap);
   }
   heap_lock.unlock();
-  return unused;
+  return deleted;
+}
+
+void take_inherited_heap(Account& account) {
+  some_inherited.store(true, std::memory_order_relaxed);
+  if (heap_of(account) != nullptr) return;
+  account.heap.store(take_inherited(account), std::memory_order_release);
 }
 
 void give_main_heap(Account& account) {

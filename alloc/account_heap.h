@@ -32,12 +32,17 @@ void delete_theap(mi_theap_t* theap);
 // the main one.
 bool making_heap();
 
-// Deletes the account's heap, if it has one. REQUIRES: no page of it is in use
-// and there is no theap of it. False if the lock was taken.
+// Deletes the account's heap, if it has one; false if it is in use after all: a
+// page is in it, or a thread has a theap of it. REQUIRES: the account holds no
+// pages, and its group is gone.
 bool delete_heap(Account& account);
 
 // The account's heap, without making one. Null if there is none.
 mi_heap_t* heap_of(const Account& account);
+
+// In the child of a fork: the heap of an inherited account of the same group is
+// this account's from now on, if it has none.
+void take_inherited_heap(Account& account);
 
 // Says that the main heap is this account's.
 void give_main_heap(Account& account);

@@ -224,6 +224,13 @@ void sort_stacks() {
 }
 }  // namespace
 
+void sort_misplaced() {
+  if (UMEMCG_UNLIKELY(misplaced.load(kRelaxed)) &&
+      misplaced.exchange(false, kRelaxed)) {
+    sort_stacks();
+  }
+}
+
 int64_t purge_cached(Account& account, int64_t goal, PurgeReason reason) {
   if (account.cached_head.load(kRelaxed) == 0) return 0;
   return purge_account(account, goal, reason, kAnyAge);
@@ -232,15 +239,13 @@ int64_t purge_cached(Account& account, int64_t goal, PurgeReason reason) {
 int64_t purge_cached_subtree(uint32_t group, int64_t goal, PurgeReason reason) {
   int64_t pages = 0;
   t_met_others = nullptr;
-  if (UMEMCG_UNLIKELY(misplaced.load(kRelaxed)) &&
-      misplaced.exchange(false, kRelaxed)) {
-    sort_stacks();
-  }
+  sort_misplaced();
   const uint32_t last = account_count();
   for (uint32_t id = 1; id <= last && pages < goal; ++id) {
     Account* account = account_at(id);
     if (account->cached_head.load(kRelaxed) == 0) continue;
-    if (!in_subtree(g_segment, account->charged.load(kRelaxed), group)) continue;
+    if (!in_subtree(g_segment, account->charged.load(kRelaxed), group))
+      continue;
     pages += purge_cached(*account, goal - pages, reason);
   }
   return pages;

@@ -32,6 +32,8 @@ void trim_shared_cache(Account& account);
 // A slice in one account's stack now belongs to another: it is moved to that
 // one's stack when either is looked through.
 void note_misplaced();
+// Does that now, if there are some.
+void sort_misplaced();
 
 // See settled().
 UMEMCG_COLD SliceWord wait_for_purge(Slice& slice);

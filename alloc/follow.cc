@@ -58,7 +58,10 @@ void leave_stale_groups() {
 }
 
 Account* heir_of(Account* account) {
-  return account->inherited.load(kRelaxed) ? current_of(account) : account;
+  if (!account->inherited.load(kRelaxed)) return account;
+  Account* heir = current_of(account);
+  take_inherited_heap(*heir);
+  return heir;
 }
 
 }  // namespace
@@ -90,7 +93,9 @@ void glance_at_tree() {
 void begin_home() {
   Account& home = *home_account();
   account_get(home);
-  give_main_heap(home);
+  // (In the child of a fork it may be an ancestor of what it was, with a heap
+  // of its own: that stays its heap.)
+  if (heap_of(home) == nullptr) give_main_heap(home);
 }
 
 void begin_thread_group(Account* tag) {
@@ -108,22 +113,31 @@ void end_thread_group() {
   forget_theaps();
 }
 
-void adopt_heaps() {
+namespace {
+
+void adopt_home() {
+  Account* const home = home_account();
+  if (!home->inherited.load(kRelaxed)) return;
+  Account* heir = current_of(home);
+  home->heap.store(nullptr, kRelaxed);
+  take_inherited_heap(*heir);
+  set_home_account(heir);
+  begin_home();
+  Account* const process = process_account();
+  if (process != heir) account_get(*process);
+}
+
+}  // namespace
+
+void forget_other_heaps() {
   forget_other_threads();
   reset_heap_lock();
   process_lock.reset();
   reset_zombies();
-  Account* const home = home_account();
-  if (home->inherited.load(kRelaxed)) {
-    Account* heir = current_of(home);
-    set_home_account(heir);
-    // A group's heap that the main heap's account has become is left to it.
-    if (heap_of(*heir) == nullptr) give_main_heap(*heir);
-    home->heap.store(nullptr, kRelaxed);
-    account_get(*heir);
-  }
-  Account* const process = process_account();
-  if (process != home_account()) account_get(*process);
+}
+
+void adopt_heaps() {
+  adopt_home();
   inherit_theaps(heir_of);
   auto inherit = [](Account*& account) {
     if (account != nullptr) account = heir_of(account);
@@ -131,9 +145,8 @@ void adopt_heaps() {
   inherit(t_context.tag);
   inherit(t_context.base);
   inherit(t_context.account);
-  if (t_context.active != nullptr) {
-    store_active(heir_of(t_context.active));
-  }
+  inherit(t_heaps.call);
+  if (t_context.active != nullptr) store_active(heir_of(t_context.active));
   name_thread_group();
 }
 

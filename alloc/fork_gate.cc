@@ -8,19 +8,21 @@ namespace {
 constexpr uint64_t kPauseNs = 50'000;
 constexpr int kPauses = 2000;  // 100 ms
 
-constinit UMEMCG_TLS uint32_t t_scopes = 0;
+constinit UMEMCG_TLS uint32_t t_depth = 0;
 }  // namespace
 
 constinit ForkGate g_fork_gate;
 
-ForkGateScope::ForkGateScope() {
-  if (t_scopes++ == 0) g_fork_gate.enter();
+void enter_fork_gate() {
+  if (t_depth++ == 0) g_fork_gate.enter();
 }
-ForkGateScope::~ForkGateScope() {
-  if (--t_scopes == 0) g_fork_gate.leave();
+
+void leave_fork_gate() {
+  if (--t_depth == 0) g_fork_gate.leave();
 }
-// A handler may have forked within a scope: the child is in it, too.
-void ForkGateScope::reset() { g_fork_gate.reset(t_scopes != 0 ? 1 : 0); }
+
+// A handler may have forked inside: then the child's thread is inside, too.
+void reset_fork_gate() { g_fork_gate.reset(t_depth != 0 ? 1 : 0); }
 
 void ForkGate::enter() {
   uint32_t state = state_.load(std::memory_order_relaxed);

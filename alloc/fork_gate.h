@@ -39,16 +39,19 @@ class ForkGate {
 
 extern constinit ForkGate g_fork_gate;
 
-// Inside for a scope. One may lie in another.
+// The calling thread goes in, and out. It may go in again while it is there.
+void enter_fork_gate();
+void leave_fork_gate();
+
+// In the child of a fork: the other threads are not here.
+void reset_fork_gate();
+
 class ForkGateScope {
  public:
-  ForkGateScope();
-  ~ForkGateScope();
+  ForkGateScope() { enter_fork_gate(); }
+  ~ForkGateScope() { leave_fork_gate(); }
   ForkGateScope(const ForkGateScope&) = delete;
   ForkGateScope& operator=(const ForkGateScope&) = delete;
-
-  // REQUIRES: this is the child of a fork.
-  static void reset();
 };
 
 }  // namespace umemcg

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "accounting/mem_cgroup.h"
-#include "accounting/process.h"
+#include "accounting/stat_line.h"
 #include "alloc/account_heap.h"
 #include "alloc/attention.h"
 #include "alloc/fork.h"
@@ -27,13 +27,15 @@ void order_for_handlers() {
 
 // Whether nothing new is to be charged to it. (A removal that comes between
 // this look and what follows is noticed by the next sync.)
-UMEMCG_FAST bool is_gone(const Account& account) {
-  if (account.stale.load(kRelaxed) || account.inherited.load(kRelaxed)) {
-    return true;
-  }
-  const Group* group = g_segment.group(account.group);
-  return group->state.load(kRelaxed) != GroupState::kOnline ||
-         group->id.load(kRelaxed) != account.group_id;
+UMEMCG_FAST bool is_gone(const Account& account, const Group& group) {
+  return account.stale.load(kRelaxed) ||
+         group.state.load(kRelaxed) != GroupState::kOnline ||
+         group.id.load(kRelaxed) != account.group_id;
+}
+
+bool is_gone(const Account& account) {
+  return account.inherited.load(kRelaxed) ||
+         is_gone(account, *g_segment.group(account.group));
 }
 
 // Where the thread's charges are to go. The scope's account is looked at by its
@@ -72,17 +74,16 @@ UMEMCG_FAST bool try_turn() {
   }
 }
 
-UMEMCG_FAST void name_group_of(const Account* account) {
+// (Threads that follow their process are seen by that.)
+UMEMCG_FAST void name_group_of(const Account* tag) {
   StockLine* line = thread_line();
-  if (line == nullptr || account == nullptr) return;
-  line->group.store(account->group + 1, kRelaxed);
+  if (line == nullptr) return;
+  line->group.store(tag != nullptr ? tag->group + 1 : 0, kRelaxed);
 }
 
 // Its group was removed: into the nearest ancestor that is online.
-UMEMCG_COLD int put_into_ancestor(Account* account) {
-  ErrnoSaver saver;
-  const bool same = account->inherited.load(kRelaxed);
-  if (!same) sync_account(*account);
+int put_into_ancestor(Account* account) {
+  if (!account->inherited.load(kRelaxed)) sync_account(*account);
   Account* now = current_of(account);
   const int error = put_thread_into(now);
   if (error != 0) return error;
@@ -93,6 +94,9 @@ UMEMCG_COLD int put_into_slowly(Account* account) {
   ErrnoSaver saver;
   check_fork();
   sync_thread();
+  if (account != nullptr && is_gone(*account)) {
+    return put_into_ancestor(account);
+  }
   return put_thread_into(account);
 }
 
@@ -107,7 +111,7 @@ bool turn() {
 
 bool is_elsewhere() { return target() != base_account(); }
 
-void name_thread_group() { name_group_of(thread_account()); }
+void name_thread_group() { name_group_of(t_context.tag); }
 
 // Its theap is made even within a scope: the scope's end finds it there.
 int put_thread_into(Account* account) {
@@ -120,7 +124,7 @@ int put_thread_into(Account* account) {
     t_context.tag = before;
     return ENOMEM;
   }
-  name_group_of(to);
+  name_group_of(account);
   return 0;
 }
 
@@ -133,16 +137,15 @@ void raise_attention() {
 }
 
 int set_thread_group(Account* account) {
-  if (UMEMCG_UNLIKELY(account != nullptr && is_gone(*account))) {
-    return put_into_ancestor(account);
-  }
   Account* const to = account != nullptr ? account : process_account();
   TheapEntry* entry = t_context.active == nullptr ? find_theap(*to) : nullptr;
-  if (UMEMCG_UNLIKELY(entry == nullptr)) return put_into_slowly(account);
+  if (UMEMCG_UNLIKELY(entry == nullptr || is_gone(*to, *entry->row))) {
+    return put_into_slowly(account);
+  }
   t_context.tag = account;
   order_for_handlers();
   turn_to(to, *entry);
-  name_group_of(to);
+  name_group_of(account);
   order_for_handlers();
   if (UMEMCG_UNLIKELY(t_context.active != nullptr)) try_turn();
   return 0;
@@ -154,7 +157,8 @@ Account* thread_group() { return t_context.tag; }
 void store_active(Account* account) {
   t_context.active = nullptr;
   order_for_handlers();
-  t_context.active_generation = account != nullptr ? account->generation : 0;
+  t_context.active_generation =
+      account != nullptr ? account->generation.load(kRelaxed) : 0;
   order_for_handlers();
   t_context.active = account;
   order_for_handlers();

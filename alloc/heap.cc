@@ -42,13 +42,13 @@ void pay_high(uint32_t group) {
 // and with force when no page could be had.
 void deferred_free(bool force, unsigned long long, void*) {
   check_fork();
-  if (making_heap()) return;  // its records are never refused
-  AllocationUnderWay under_way;
   const size_t refused = force ? take_refused_map() : 0;
+  if (refused != 0 && !t_charge_record.armed) extend_ranges(refused);
+  if (making_heap()) return;
+  AllocationUnderWay under_way;
   if (t_charge_record.armed) {
     g_charge_slow_hook();
   } else {
-    if (refused != 0) extend_ranges(refused);
     allocator_housekeeping();
   }
   glance_at_tree();
@@ -107,11 +107,7 @@ void prime_thread() {
   mi_thread_init();
 }
 
-void collect_thread() {
-  mi_theap_t* theap = mi_theap_get_default();
-  if (theap != nullptr) mi_theap_collect(theap, true);
-  collect_theaps();
-}
+void collect_thread() { collect_theaps(); }
 
 size_t trim_allocator() {
   check_fork();
@@ -129,7 +125,8 @@ void allocator_housekeeping() {
   if (ranges_low()) extend_ranges(0);
   decay_cached();
   Account* account = current_account();
-  if (account != nullptr) pay_high(account->charged.load(std::memory_order_relaxed));
+  if (account != nullptr)
+    pay_high(account->charged.load(std::memory_order_relaxed));
 }
 
 }  // namespace umemcg

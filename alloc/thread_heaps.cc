@@ -116,6 +116,7 @@ TheapEntry* make_entry(Account& account) {
   enlist(t_heaps);
   count_group_thread(account, +1);
   entry->theap = theap;
+  entry->row = g_segment.group(account.group);
   entry->used = ++t_heaps.clock;
   order_for_handlers();
   entry->account = &account;
@@ -162,8 +163,11 @@ void drop_stale_theaps() {
 }
 
 void collect_theaps() {
+  mi_theap_t* const current = mi_theap_get_default();
+  if (current != nullptr) mi_theap_collect(current, true);
   for (const TheapEntry& entry : t_heaps.entries) {
-    if (entry.account != nullptr) mi_theap_collect(entry.theap, true);
+    if (entry.account == nullptr || entry.theap == current) continue;
+    mi_theap_collect(entry.theap, true);
   }
 }
 
@@ -199,6 +203,7 @@ void inherit_theaps(Account* (*heir)(Account* account)) {
     if (account != entry.account && account_get(*account)) {
       account_put(*entry.account);
       entry.account = account;
+      entry.row = g_segment.group(account->group);
     }
     count_group_thread(*entry.account, +1);
   }

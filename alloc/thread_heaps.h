@@ -33,7 +33,8 @@ inline constexpr uint32_t kTheapsForCallbacks = 4;
 struct TheapEntry {
   Account* account;  // null: free
   mi_theap_t* theap;
-  uint32_t used;  // when it was last turned to, by the thread's own clock
+  const Group* row;  // of the account's group
+  uint32_t used;     // when it was last turned to, by the thread's own clock
 };
 
 struct ThreadHeaps {
@@ -42,7 +43,7 @@ struct ThreadHeaps {
   TheapEntry* hints[kTheapsPerThread];
   uint32_t clock;
   uint32_t under_way;  // allocations that are in their slow half
-  Account* call;  // of a call that names its group
+  Account* call;       // of a call that names its group
   // In the list of all threads that have entries.
   ThreadHeaps* next;
   ThreadHeaps* previous;

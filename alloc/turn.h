@@ -19,7 +19,4 @@ int put_thread_into(Account* account);
 // The thread's scope is `account`'s from now on; it does not turn.
 void store_active(Account* account);
 
-// Writes into the thread's line which group it was put into.
-void name_thread_group();
-
 }  // namespace umemcg

@@ -39,10 +39,13 @@ class Pace {
     const uint64_t now = sys::coarse_ms();
     if (now - last_ < pause_) return false;
     last_ = now;
-    pause_ = pause_ * 2 < longest_ ? pause_ * 2 : longest_;
+    pause_ = pause_ < first_ ? first_ : pause_ * 2;
+    if (pause_ > longest_) pause_ = longest_;
     return true;
   }
   void quicken() { pause_ = first_; }
+  // At once.
+  void hurry() { pause_ = 0; }
 
  private:
   const uint64_t first_;
@@ -132,18 +135,6 @@ void give_all_to_records() {
   });
 }
 
-// Pages that a child inherited are not in its ledger, but in the heap.
-bool inherited_blocks(const Account& account) {
-  for (uint32_t id = 1; id <= account_count(); ++id) {
-    const Account& other = *account_at(id);
-    if (other.inherited.load(kRelaxed) && other.group == account.group &&
-        other.group_id == account.group_id && count_pages(id).used != 0) {
-      return true;
-    }
-  }
-  return false;
-}
-
 bool holds_pages(const Account& account) {
   if (account_pages(account) == 0) return false;
   if (!records_pace.due()) return true;
@@ -162,6 +153,7 @@ bool stays_empty(Account& account) {
 
 // Whether nothing of it is left.
 bool bury(Account& account) {
+  if (account.cached_pages.load(kRelaxed) != 0) sort_misplaced();
   purge_cached(account, INT64_MAX, PurgeReason::kTrim);
   drain_words(account);
   // acquire: pairs with account_put(), after which its theap is gone.
@@ -171,8 +163,7 @@ bool bury(Account& account) {
     return false;
   }
   if (heap_of(account) != nullptr) {
-    if (!stays_empty(account) || inherited_blocks(account)) return false;
-    if (!delete_heap(account)) return false;
+    if (!stays_empty(account) || !delete_heap(account)) return false;
   }
   account.empty_ms.store(0, kRelaxed);
   return account_release(account);
@@ -190,7 +181,11 @@ void step(uint32_t looks) {
   }
   if (cursor < last) return;
   cursor = 0;
-  if (some_buried) pass_pace.quicken();
+  if (some_buried) {
+    // What mimalloc freed of their heaps.
+    purge_cached(*records_account(), INT64_MAX, PurgeReason::kTrim);
+    pass_pace.quicken();
+  }
   some_buried = false;
   due.store(zombies_left, kRelaxed);
   zombies_left = false;
@@ -207,6 +202,7 @@ bool begin_pass() {
   // What changes from here on is the next pass's. Accounts that are not looked
   // through yet are looked at again.
   zombies_left = accounts_outdated();
+  due.store(true, kRelaxed);
   seen_generation.store(tree_generation(), kRelaxed);
   return true;
 }
@@ -224,8 +220,10 @@ void bury_zombies() {
 }
 
 void bury_all_zombies() {
+  if (process_account() == nullptr) return;
   LockGuard guard(lock);
   sync_accounts();
+  records_pace.hurry();
   const uint32_t last = account_count();
   for (uint32_t id = 1; id <= last; ++id) {
     Account& account = *account_at(id);

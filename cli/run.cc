@@ -10,6 +10,7 @@
 #include "accounting/mem_cgroup.h"
 #include "accounting/report.h"
 #include "accounting/size.h"
+#include "accounting/tree_change.h"
 #include "cli/json_report.h"
 #include "cli/launch.h"
 #include "cli/library.h"
@@ -21,8 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-int fail(const std::string& what) {
-  std::cerr << "umemcg: " << what << '\n';
+int fail_run(const std::string& what) {
+  fail(what);
   return kUmemcgFailed;
 }
 
@@ -65,6 +66,9 @@ std::string make_group(const RunOptions& options, const std::string& path) {
     return "the group " + path + " cannot be made (" + strerrordesc_np(error) +
            ")";
   }
+  // (Killed in the middle of it, what protection sums up would be wrong.)
+  TreeChange change(g_segment);
+  if (!change.held()) return "the domain's lock could not be had; try again";
   Group& group = *g_segment.group(index);
   if (options.max) {
     group.memory.store_max(*options.max);
@@ -97,7 +101,7 @@ int open_report(const RunOptions& options) {
 int report(const RunOptions& options, int fd, int status) {
   if (options.report.empty() && !options.json) return status;
   if (options.json) {
-    const std::string text = json_report(g_segment, status) + "\n";
+    const std::string text = json_report(status) + "\n";
     if (::write(fd, text.data(), text.size()) < 0) {
       fail(std::string("the report cannot be written: ") +
            std::strerror(errno));
@@ -111,7 +115,7 @@ int report(const RunOptions& options, int fd, int status) {
 
 }  // namespace
 
-void add_run_command(CLI::App& app, RunOptions& options) {
+void add_run_command(CLI::App& app, RunOptions& options, Action& chosen) {
   CLI::App* run = app.add_subcommand(
       "run", "Run a command and all its children under one limit");
   add_size(run, "--max", options.max, "hard limit; beyond it malloc fails");
@@ -136,6 +140,9 @@ void add_run_command(CLI::App& app, RunOptions& options) {
       ->type_name("CMD ARGS...");
   run->positionals_at_end();
   run->prefix_command(false);
+  run->callback([&options, &chosen] {
+    chosen = [&options] { return run_command(options); };
+  });
 }
 
 int run_command(const RunOptions& options) {
@@ -145,13 +152,13 @@ int run_command(const RunOptions& options) {
   }
   RunDomain domain;
   std::string error = domain.open(options.domain);
-  if (!error.empty()) return fail(error);
+  if (!error.empty()) return fail_run(error);
   const std::string group = group_name(options);
   error = make_group(options, group);
-  if (!error.empty()) return fail(error);
+  if (!error.empty()) return fail_run(error);
   PreloadPath library;
   error = library.find(domain.path());
-  if (!error.empty()) return fail(error);
+  if (!error.empty()) return fail_run(error);
   // Each process applies these as it starts: they must not undo the options.
   if (options.max) ::unsetenv("UMEMCG_MAX");
   if (options.high) ::unsetenv("UMEMCG_HIGH");

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cli/command.h"
+
 namespace umemcg {
 
 struct RunOptions {
@@ -20,7 +22,9 @@ struct RunOptions {
 // The exit status when umemcg itself, not the command, has failed.
 inline constexpr int kUmemcgFailed = 125;
 
-void add_run_command(CLI::App& app, RunOptions& options);
+// Adds itself to `app`, and stores itself in `chosen` when the command line
+// names it.
+void add_run_command(CLI::App& app, RunOptions& options, Action& chosen);
 
 // The exit status of the command: its own, 128 + N if signal N ended it, 127
 // if it was not found, 126 if it cannot be executed, 125 if umemcg failed.

@@ -2,13 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <iostream>
 #include <thread>
@@ -16,60 +13,17 @@
 #include "accounting/domain.h"
 #include "accounting/process.h"
 #include "accounting/segment.h"
+#include "cli/domain_file.h"
 
 namespace umemcg {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kPrefix[] = "run-";
-// `umemcg run` itself holds the byte before the first process's.
-constexpr off_t kRunByte = slot_lock_offset(0) - 1;
-// Made so recently, a domain may not be locked yet.
-constexpr time_t kYoungSeconds = 10;
-
-bool hold_byte(int fd) {
-  struct flock lock = {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = kRunByte;
-  lock.l_len = 1;
-  return ::fcntl(fd, F_OFD_SETLK, &lock) == 0;
-}
-
-// Whether any process of the domain, or the `umemcg run` that made it, lives.
-bool in_use(int fd) {
-  struct flock lock = {};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = kRunByte;
-  lock.l_len = 0;  // and all after it
-  return ::fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
-
-void remove_if_stale(const fs::path& path) {
-  int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return;
-  struct stat info;
-  bool old = ::fstat(fd, &info) == 0 &&
-             ::time(nullptr) - info.st_ctime > kYoungSeconds;
-  if (old && !in_use(fd)) ::unlink(path.c_str());
-  ::close(fd);
-}
-
-// Private domains whose runs were killed, or left processes that have ended.
-void remove_stale_domains(const fs::path& folder) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    if (entry.path().filename().string().rfind(kPrefix, 0) != 0) continue;
-    if (entry.is_regular_file(error)) remove_if_stale(entry.path());
-  }
-}
-
 std::string private_name() {
   uint32_t random = 0;
   if (::getrandom(&random, sizeof(random), 0) < 0) random = 0;
-  return kPrefix + std::to_string(::getpid()) + "-" + std::to_string(random);
+  return kRunPrefix + std::to_string(::getpid()) + "-" + std::to_string(random);
 }
 
 }  // namespace
@@ -100,11 +54,11 @@ std::string RunDomain::open(const std::string& name) {
   if (!name.empty()) return "";
   private_ = true;
   lock_fd_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (lock_fd_ < 0 || !hold_byte(lock_fd_)) {
+  if (lock_fd_ < 0 || !hold_domain(lock_fd_)) {
     return "the domain " + path_ + " cannot be locked (" +
            strerrordesc_np(errno) + ")";
   }
-  remove_stale_domains(fs::path(path_).parent_path());
+  remove_stale_domains(fs::path(path_).parent_path().string());
   return "";
 }
 

@@ -6,11 +6,12 @@ set(umemcg_cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/umemcg)
 set(umemcg_pc_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(TARGETS umemcg RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS umemcg_shared EXPORT umemcgTargets
+install(TARGETS umemcg_shared umemcg_api umemcg_new EXPORT umemcgTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY include/umemcg DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
-  FILES_MATCHING PATTERN "*.h")
+  FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 # mimalloc goes along unless the system has it where every program looks.
 get_filename_component(mimalloc_dir ${UMEMCG_MIMALLOC_LIBRARY} DIRECTORY)
@@ -20,7 +21,8 @@ if(NOT mimalloc_dir MATCHES "^/(usr/)?lib(64|/${CMAKE_LIBRARY_ARCHITECTURE})?$")
     TYPE SHARED_LIBRARY FOLLOW_SYMLINK_CHAIN)")
 endif()
 
-# find_package(umemcg): the target umemcg::umemcg is the shared library.
+# find_package(umemcg): the target umemcg::umemcg is the shared library,
+# umemcg::api and umemcg::new are the static ones.
 set_target_properties(umemcg_shared PROPERTIES EXPORT_NAME umemcg)
 install(EXPORT umemcgTargets NAMESPACE umemcg::
   DESTINATION ${umemcg_cmake_dir})
@@ -34,8 +36,11 @@ install(FILES ${PROJECT_BINARY_DIR}/umemcgConfig.cmake
     ${PROJECT_BINARY_DIR}/umemcgConfigVersion.cmake
   DESTINATION ${umemcg_cmake_dir})
 
-# pkg-config umemcg: where the prefix is, seen from the file itself.
+# pkg-config umemcg, umemcg-api and umemcg-new: where the prefix is, seen from
+# the file itself.
 file(RELATIVE_PATH UMEMCG_PC_PREFIX /${umemcg_pc_dir} /)
 string(REGEX REPLACE "/$" "" UMEMCG_PC_PREFIX "${UMEMCG_PC_PREFIX}")
-configure_file(cmake/umemcg.pc.in ${PROJECT_BINARY_DIR}/umemcg.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/umemcg.pc DESTINATION ${umemcg_pc_dir})
+foreach(name umemcg umemcg-api umemcg-new)
+  configure_file(cmake/${name}.pc.in ${PROJECT_BINARY_DIR}/${name}.pc @ONLY)
+  install(FILES ${PROJECT_BINARY_DIR}/${name}.pc DESTINATION ${umemcg_pc_dir})
+endforeach()

@@ -8,9 +8,11 @@
 #include "accounting/domain.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
+#include "accounting/tree_change.h"
 #include "alloc/compound.h"
 #include "alloc/fork.h"
 #include "alloc/heap.h"
+#include "alloc/page_table.h"
 #include "base/errno_saver.h"
 #include "base/lock.h"
 #include "base/sys.h"
@@ -43,15 +45,17 @@ void program_name(TextBuffer& out) {
 
 // Each process has a group below the root: the one it was told, or one of its
 // own, named after it.
-void choose_group(TextBuffer& path) {
+// True if it is its own.
+bool choose_group(TextBuffer& path) {
   const char* given = settings.group;
   if (given != nullptr && given[std::strspn(given, "/")] != '\0') {
     path.text(given);
-    return;
+    return false;
   }
   path.character('/');
   program_name(path);
   path.character('.').number(static_cast<uint64_t>(sys::process_id()));
+  return true;
 }
 
 SegmentSizes private_sizes() {
@@ -62,9 +66,8 @@ SegmentSizes private_sizes() {
       return SegmentSizes{64, 1, 256, 1024};
     }
   }
-  SegmentSizes sizes;
-  sizes.processes = 1;
-  return sizes;
+  // Room for a server of many tenants; what is not used is not there.
+  return SegmentSizes{16384, 1, 32768, 8192};
 }
 
 bool open_segment() {
@@ -92,15 +95,20 @@ void apply_limits(Group& group) {
   if (settings.high != kUnset) {
     group.high.store(settings.high, std::memory_order_relaxed);
   }
+  if (settings.low == kUnset && settings.min == kUnset) return;
+  // Protection is summed up in the parent: one change at a time.
+  TreeChange change(g_segment);
   if (settings.low != kUnset) group.memory.set_low(settings.low);
   if (settings.min != kUnset) group.memory.set_min(settings.min);
 }
 
 bool join_group() {
   Text<8192> path;
-  choose_group(path);
+  const bool own = choose_group(path);
   uint32_t group = kNone;
-  int error = create_group(g_segment, path.c_str(), &group);
+  bool made = false;
+  int error = create_group(g_segment, path.c_str(), &group, &made);
+  if (own && made) make_transient(g_segment, group);
   if (error != 0) {
     Line detail;
     detail.text(path.c_str()).text(" cannot be made (");
@@ -124,6 +132,7 @@ bool join_group() {
     return false;
   }
   set_accounts(account, records);
+  publish_page_table();
   return true;
 }
 

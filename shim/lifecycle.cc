@@ -7,11 +7,12 @@
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
 #include "alloc/fork.h"
+#include "alloc/fork_gate.h"
+#include "alloc/group_heap.h"
 #include "alloc/heap.h"
 #include "alloc/page_table.h"
 #include "alloc/range.h"
 #include "base/sys.h"
-#include "shim/fork_gate.h"
 #include "shim/init.h"
 #include "shim/real.h"
 #include "shim/report.h"
@@ -23,7 +24,6 @@ namespace {
 
 constinit pthread_key_t thread_key = 0;
 constinit bool have_key = false;
-constinit ForkGate fork_gate;
 constinit UMEMCG_TLS bool t_leaving = false;
 
 // mimalloc's own destructor has run before this one (its key is older). What
@@ -31,15 +31,16 @@ constinit UMEMCG_TLS bool t_leaving = false;
 void end_thread(void*) {
   check_fork();
   t_context.exiting = true;
-  t_context.account = nullptr;
+  end_thread_group();
   release_line();
   if (t_leaving) {
     t_leaving = false;
-    fork_gate.leave();
+    leave_fork_gate();
   }
 }
 
 void line_acquired() {
+  name_thread_group();
   if (have_key) pthread_setspecific(thread_key, &t_context);
 }
 
@@ -49,13 +50,15 @@ void line_acquired() {
 void join_as_child() {
   Account* account = g_process_account.load(std::memory_order_relaxed);
   const uint32_t group = account->group;
-  set_thread_line(nullptr);
-  forget_process();
+  leave_parents_line();
   if (attach_process(group, "forked") != 0) return;
+  publish_page_table();
   accounts_inherit();
   Account* fresh = account_of(group);
   Account* records = account_of(kRootGroup);
-  if (fresh != nullptr && records != nullptr) set_accounts(fresh, records);
+  if (fresh == nullptr || records == nullptr) return;
+  set_accounts(fresh, records);
+  adopt_heaps();
 }
 
 // Locks and flags of threads that do not exist here, then the accounts.
@@ -65,12 +68,15 @@ void forked_child() {
   accounts_reset_lock();
   reset_range_lock();
   reset_purges();
-  fork_gate.reset();
+  if (t_leaving) leave_fork_gate();
   t_leaving = false;
+  reset_fork_gate();
   t_charge_record.armed = false;
   if (state() != State::kReady) return;
+  forget_other_heaps();
   if (g_segment.is_private()) {
     release_other_lines();
+    adopt_heaps();
   } else {
     join_as_child();
   }
@@ -79,14 +85,14 @@ void forked_child() {
 // Purges of other threads end before the fork, so that the child finds no
 // slice in the middle of one. Bounded: the child also copes without.
 void before_fork() {
-  fork_gate.close();
+  g_fork_gate.close();
   for (int i = 0; i < 100 && purge_in_progress(); ++i) sys::sleep_ns(100'000);
 }
 
-void after_fork_in_parent() { fork_gate.open(); }
+void after_fork_in_parent() { g_fork_gate.open(); }
 
 void after_fork_in_child() {
-  fork_gate.reset();
+  reset_fork_gate();
   // In a domain the child joins at its first slow path: most children exec.
   if (g_segment.is_private() || config().worker) check_fork();
   if (config().worker) start_worker();
@@ -97,6 +103,7 @@ void* work(void*) {
     sys::sleep_ns(250'000'000);
     check_fork();
     allocator_housekeeping();
+    sync_thread();
   }
   return nullptr;
 }
@@ -147,17 +154,19 @@ void install_lifecycle() {
   g_fork_child_hook.install(forked_child);
 }
 
-void begin_thread(Account* account) {
+void begin_thread(Account* tag) {
   if (state() != State::kReady) return;
-  t_context.account = account;
-  fork_gate.enter();
-  prime_thread();
-  fork_gate.leave();
+  {
+    ForkGateScope gate;
+    prime_thread();
+  }
+  begin_thread_group(tag);
+  if (tag != nullptr) account_put(*tag);
 }
 
 void leave_thread() {
   if (!have_key || pthread_setspecific(thread_key, &t_context) != 0) return;
-  fork_gate.enter();
+  enter_fork_gate();
   t_leaving = true;
 }
 

@@ -6,10 +6,10 @@ namespace umemcg {
 // Installs what lower layers call: a thread's end, a forked child's beginning.
 void install_lifecycle();
 
-// A new thread begins: its records are root's, and it charges its creator's
-// group.
+// A new thread begins: its records are root's, and it is put into the group of
+// `tag` (null: none), of which it gets a reference that it gives back.
 struct Account;
-void begin_thread(Account* account);
+void begin_thread(Account* tag);
 
 // Its function has ended; what follows are destructors, up to umemcg's own.
 void leave_thread();

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "alloc/attention.h"
 #include "alloc/heap.h"
 #include "alloc/mimalloc_calls.h"
 #include "alloc/own_map.h"
@@ -35,14 +36,38 @@ void* first_realloc(void* block, size_t size) {
   return mi_realloc(block, size);
 }
 
+// Once a thread has had something to do before an allocation: see
+// alloc/attention.h.
+void* attentive_malloc(size_t size) {
+  check_attention();
+  return mi_malloc(size);
+}
+void* attentive_calloc(size_t count, size_t size) {
+  check_attention();
+  return mi_calloc(count, size);
+}
+void* attentive_realloc(void* block, size_t size) {
+  check_attention();
+  return mi_realloc(block, size);
+}
+
+// In a signal handler perhaps.
+void be_attentive() {
+  g_malloc_calls.malloc_call = attentive_malloc;
+  g_malloc_calls.calloc_call = attentive_calloc;
+  g_malloc_calls.realloc_call = attentive_realloc;
+}
+
 // While umemcg starts, its thread's own calls (there are none, but a later C
 // library might make some) go to mimalloc as it is.
 void use_allocator() {
   ensure_started();
   if (state() == State::kStarting || state() == State::kCold) return;
+  if (g_malloc_calls.malloc_call != first_malloc) return;
   g_malloc_calls.malloc_call = mi_malloc;
   g_malloc_calls.calloc_call = mi_calloc;
   g_malloc_calls.realloc_call = mi_realloc;
+  g_attention_hook.install(be_attentive);
 }
 
 UMEMCG_COLD void* refuse() {
@@ -63,7 +88,10 @@ constinit MallocCalls g_malloc_calls = {first_malloc, first_calloc,
                                         first_realloc};
 
 void* aligned_malloc(size_t alignment, size_t size) {
-  if (UMEMCG_UNLIKELY(state() == State::kCold)) ensure_started();
+  if (UMEMCG_UNLIKELY(g_malloc_calls.malloc_call != mi_malloc)) {
+    ensure_started();
+    check_attention();
+  }
   // mimalloc calls such a size EINVAL.
   if (UMEMCG_UNLIKELY(size > PTRDIFF_MAX)) return refuse();
   if (UMEMCG_LIKELY(alignment < kOwnMapAlignment)) {

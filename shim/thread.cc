@@ -1,4 +1,5 @@
-// A new thread starts in its creator's group.
+// A new thread starts in its creator's group: in the one that its creator was
+// put into, or else it follows the process as its creator does.
 
 #include <errno.h>
 #include <pthread.h>
@@ -19,14 +20,14 @@ template <typename Result>
 struct Start {
   Result (*function)(void*);
   void* argument;
-  Account* account;
+  Account* tag;  // with a reference
 };
 
 template <typename Result>
 Result run_thread(void* argument) {
   auto* start = static_cast<Start<Result>*>(argument);
   const Start<Result> copy = *start;
-  begin_thread(copy.account);
+  begin_thread(copy.tag);
   mi_free(start);
   Result result;
   // Also when the function ends by pthread_exit or is cancelled.
@@ -44,9 +45,13 @@ int start_thread(Result (*function)(void*), void* argument, int refused,
   auto* start = static_cast<Start<Result>*>(
       g_malloc_calls.malloc_call(sizeof(Start<Result>)));
   if (start == nullptr) return refused;
-  *start = {function, argument, t_context.account};
+  Account* tag = t_context.tag;
+  if (tag != nullptr && !account_get(*tag)) tag = nullptr;
+  *start = {function, argument, tag};
   int error = create(run_thread<Result>, start);
-  if (error != 0) mi_free(start);
+  if (error == 0) return 0;
+  if (tag != nullptr) account_put(*tag);
+  mi_free(start);
   return error;
 }
 

@@ -115,7 +115,7 @@ BENCHMARK(BM_Remove)->Iterations(5);
 void BM_SwitchBare(benchmark::State& state) {
   auto groups = MakeGroups(2);
   mi_theap_t* theaps[2];
-  for (int i = 0; i < 2; ++i) {
+  for (size_t i = 0; i < 2; ++i) {
     Enter(groups[i]);
     theaps[i] = mi_theap_get_default();
   }
@@ -153,7 +153,7 @@ void BM_SwitchRatio(benchmark::State& state) {
   constexpr int kTurn = 2000;
   auto groups = MakeGroups(2);
   mi_theap_t* theaps[2];
-  for (int i = 0; i < 2; ++i) {
+  for (size_t i = 0; i < 2; ++i) {
     Enter(groups[i]);
     theaps[i] = mi_theap_get_default();
   }
@@ -215,7 +215,8 @@ void BM_HeldByThreads(benchmark::State& state) {
         for (Account* group : groups) {
           Enter(group);
           void* blocks[20];
-          for (size_t i = 0; i < 20; ++i) blocks[i] = grab(16 << i % 10);
+          for (size_t i = 0; i < 20; ++i)
+            blocks[i] = grab(size_t{16} << i % 10);
           for (void* block : blocks) release(block);
         }
         ready.fetch_add(1);

@@ -1,33 +1,252 @@
 /* umemcg: a memory cgroup in user space.
  *
- * All functions are exported by libumemcg.so. A program links -lumemcg, or is
- * started with LD_PRELOAD=libumemcg.so and finds them with dlsym or as weak
- * symbols. Thread safety: any function may be called from any thread.
+ * Three ways to these functions:
+ *   -lumemcg          links libumemcg.so, whose malloc is then the program's
+ *   -lumemcg_api      a small static library that finds libumemcg.so if it was
+ *                     preloaded; without it every function fails with ENOSYS,
+ *                     and those that allocate are malloc and its family
+ *   -lumemcg_new      operator new and delete of a C++ program are umemcg's,
+ *                     its malloc stays the C library's
+ *
+ * All functions may be called from any thread. None of them is a cancellation
+ * point. Those that say so are async-signal-safe; the others may take locks
+ * and must not be called from a signal handler. errno is kept on success.
+ * Sizes are bytes; what is charged is pages of 4096 bytes.
+ *
+ * A process that is not accounted (UMEMCG_DISABLE=1, or after a line on stderr
+ * that says so) gets ENODEV, and memory from malloc.
  */
 #ifndef UMEMCG_UMEMCG_H
 #define UMEMCG_UMEMCG_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* Groups ------------------------------------------------------------------
+ *
+ * A handle of a group, struct mem_cgroup in Linux. It is a number rather than
+ * an address: a handle that is no longer valid, or never was one, fails with
+ * EBADF and does no other harm.
+ *
+ * umemcg_group_open gives a handle with a reference: it is valid until it is
+ * closed, also after the group was removed. Other functions give *borrowed*
+ * handles, without one: valid while the group is online, and as long after as
+ * this process holds memory that was charged to it. Handles of one group are
+ * equal, but for one from before a fork beside one from after it; both work in
+ * the child. Handles mean nothing in other processes.
+ *
+ * Where NULL is taken for a group, it is the process's own, if nothing else is
+ * said. When a group is removed, its charges pass to its parent. Through a
+ * handle of it, one can still allocate, charge and uncharge (the nearest
+ * ancestor that is online then has them); everything else fails. */
 typedef struct umemcg_group umemcg_group;
 
-/* Reads a control file of a group ("memory.current", "memory.stat", ...) as
- * the file would read, its final newline included: bytes in decimal, "max" for
- * unlimited. group NULL is the group of the calling process.
+enum {
+  UMEMCG_CREATE = 1, /* make the group, and those above it, if missing */
+  UMEMCG_EXCL = 2    /* with UMEMCG_CREATE: fail if it exists */
+};
+
+/* Opens the group at `path` ("/a/b", "a/b" is the same; "/" is the root of the
+ * domain). Close it with umemcg_group_close. Follows mkdir in cgroupfs and
+ * mem_cgroup_css_alloc.
+ *
+ * NULL with errno:
+ *   ENOENT  no such group, and no UMEMCG_CREATE
+ *   EEXIST  it exists, and UMEMCG_EXCL was given
+ *   EINVAL  not a path of a group (a name is 1 to 255 bytes without '/' and
+ *           newline, not "." or ".."), or unknown flags
+ *   EAGAIN  an ancestor's cgroup.max.depth or cgroup.max.descendants
+ *   ENOSPC  the domain's table of groups is full, or the path too deep (32)
+ *   ENOMEM  the process's table of groups, or the domain's of ledgers, is full
+ *   EBUSY   another process held the domain's lock for 2 s
+ *   ENODEV  the process is not accounted */
+umemcg_group* umemcg_group_open(const char* path, int flags);
+
+/* Drops the handle's reference (css_put). Memory stays charged, and threads in
+ * the group stay in it. NULL and handles without a reference are ignored. */
+void umemcg_group_close(umemcg_group* group);
+
+/* Removes the group at `path`: rmdir in cgroupfs, mem_cgroup_css_offline. What
+ * is charged to it is its parent's from then on; handles of it stay valid.
+ *
+ * 0, or -1 with errno:
+ *   ENOENT  no such group
+ *   EBUSY   a live process, a thread that was put into it, or a child group is
+ *           inside; or it is the root
+ *   EINVAL  not a path of a group
+ *   EAGAIN  another process held the domain's lock for 2 s
+ *   ENODEV  the process is not accounted */
+int umemcg_group_remove(const char* path);
+
+/* Writes the group's path and a NUL to `buf`, and returns `buf`. cgroup_path.
+ *
+ * NULL with errno:
+ *   ERANGE  it does not fit in `size` bytes
+ *   EBADF   not a handle
+ *   ENODEV  the group was removed, or the process is not accounted */
+const char* umemcg_group_path(umemcg_group* group, char* buf, size_t size);
+
+/* A number that no other group of the domain ever has, cgroup_ino: compare it
+ * with umemcg_owner_ino(), or two handles by it. It outlives the group.
+ *
+ * 0 with errno:
+ *   EBADF   not a handle
+ *   ENODEV  the process is not accounted */
+uint64_t umemcg_group_ino(umemcg_group* group);
+
+/* Control files -----------------------------------------------------------
+ *
+ * Named and with contents as in cgroup v2: "memory.max", "memory.current",
+ * "memory.stat", "cgroup.procs" and so on. */
+
+/* Writes a control file: cftype::write. `value` is what one would write to the
+ * file ("512M", "max", "+memory"); blanks around it are ignored. A limit below
+ * the usage is set, and free memory given back to meet it.
+ *
+ * 0, or -1 with errno:
+ *   ENOENT  no such control file in this group
+ *   EINVAL  not a value of that file, a file that cannot be written, or a limit
+ *           of the root
+ *   EBADF   not a handle
+ *   ENODEV  the group was removed, or the process is not accounted
+ * and what the file itself says: EBUSY (usage is above a limit of cgroup v1, a
+ * child hands the controller on), ESRCH (no such process), ERANGE */
+int umemcg_set(umemcg_group* group, const char* file, const char* value);
+
+/* Reads a control file as the file would read, its final newline included:
+ * seq_show. Bytes are in decimal, "max" is unlimited.
  *
  * Returns the length of the content; what does not fit in `size` bytes is cut,
- * and the content is NUL-terminated if size > 0. -1 with errno set:
- *   ENOENT  no such control file
- *   ENODEV  the process is not accounted
- *   EINVAL  not a group
- */
+ * and the content is NUL-terminated if size > 0. -1 with errno:
+ *   ENOENT  no such control file in this group
+ *   EBADF   not a handle
+ *   ENODEV  the group was removed, or the process is not accounted */
 ssize_t umemcg_get(umemcg_group* group, const char* file, char* buf,
                    size_t size);
+
+/* Threads -----------------------------------------------------------------
+ *
+ * What a thread allocates is charged, in this order, to: the group of the call
+ * (umemcg_malloc), the scope it is in (umemcg_active_begin), the group it was
+ * put into (umemcg_thread_set), the process's group. A thread made by
+ * pthread_create starts in its creator's group. */
+
+/* Puts the calling thread into the group: cgroup.threads. NULL: it follows the
+ * process again. `previous` may be NULL; else it always gets what the thread
+ * was in, a borrowed handle or NULL, to be given to a later call. A group that
+ * the thread has been in before costs a few nanoseconds.
+ *
+ * 0, or -1 with errno:
+ *   ESTALE  the group was removed; the thread is in its nearest online ancestor
+ *           now
+ *   ENOMEM  no memory for the thread's heap in the group; the thread stays
+ *           where it was
+ *   EBADF   not a handle; the thread stays where it was
+ *   ENODEV  the process is not accounted */
+int umemcg_thread_set(umemcg_group* group, umemcg_group** previous);
+
+/* The group that the calling thread was put into, a borrowed handle; NULL if it
+ * follows the process. Not the group of a scope. Async-signal-safe. */
+umemcg_group* umemcg_thread_get(void);
+
+/* How charges of the calling thread behave at a limit: __GFP flags in
+ * try_charge_memcg. They hold for memory from malloc and for umemcg_charge.
+ * 0, the default: reclaim, up to 16 fruitless rounds, then the group is out of
+ * memory. */
+enum {
+  UMEMCG_NOWAIT = 1,        /* no reclaim and no sleep: fail at once */
+  UMEMCG_NORETRY = 2,       /* one round of reclaim */
+  UMEMCG_RETRY_MAYFAIL = 4, /* all rounds, but no out-of-memory handling */
+  UMEMCG_NOFAIL = 8         /* goes over the limit rather than fail; counted */
+};
+
+/* Sets them, and returns what they were; -1 with errno:
+ *   EINVAL  unknown flags
+ *   ENODEV  the process is not accounted
+ * Async-signal-safe. */
+int umemcg_thread_flags(int flags);
+
+/* From here to umemcg_active_end, what the calling thread allocates is charged
+ * to the group, whichever it was put into: set_active_memcg. Scopes nest. NULL:
+ * as if there were no scope. *before gets what is to be given to
+ * umemcg_active_end, also on failure, so that the two may be called in pairs
+ * unconditionally; it is for this thread only.
+ *
+ * Async-signal-safe, whatever the handler interrupted: a handler that has ended
+ * its scopes leaves the interrupted allocation as it was. siglongjmp out of a
+ * scope is fine if *before is given to umemcg_active_end after it.
+ *
+ * 0, or -1 with errno:
+ *   EBADF   not a handle
+ *   ENODEV  the process is not accounted */
+int umemcg_active_begin(umemcg_group* group, umemcg_group** before);
+void umemcg_active_end(umemcg_group* before);
+
+/* Memory ------------------------------------------------------------------ */
+
+/* malloc, calloc, realloc and aligned_alloc in the group's heap: kmalloc with
+ * __GFP_ACCOUNT and an active memcg. NULL: no group of the call, as malloc. The
+ * alignment is any power of two. umemcg_realloc moves the block if it is
+ * another group's; on failure the old block is as it was.
+ *
+ * free() frees such a block where malloc is umemcg's (LD_PRELOAD, -lumemcg), or
+ * libumemcg.so is not there at all; umemcg_free always does.
+ *
+ * NULL with errno:
+ *   ENOMEM  as malloc, and at a limit of the group
+ *   EINVAL  the alignment is not a power of two
+ *   EBADF   not a handle */
+void* umemcg_malloc(umemcg_group* group, size_t size);
+void* umemcg_calloc(umemcg_group* group, size_t count, size_t size);
+void* umemcg_realloc(umemcg_group* group, void* block, size_t size);
+void* umemcg_aligned_alloc(umemcg_group* group, size_t alignment, size_t size);
+void umemcg_free(void* block);
+
+/* The group that is charged for the block's first page, a borrowed handle; NULL
+ * if none is, or this process has no account with it any more. For a removed
+ * group it is the nearest online ancestor. Racy as page_cgroup_ino: true of the
+ * moment if the caller keeps the block from being freed. Lock-free and
+ * async-signal-safe. */
+umemcg_group* umemcg_owner(const void* block);
+
+/* The same by number (umemcg_group_ino), for any address; 0 if no group is
+ * charged for it. page_cgroup_ino. Lock-free and async-signal-safe. */
+uint64_t umemcg_owner_ino(const void* address);
+
+/* Objects -----------------------------------------------------------------
+ *
+ * What is not memory of the heap but should count: obj_cgroup_charge. */
+
+enum {
+  UMEMCG_HEAP = 0,  /* as heap memory */
+  UMEMCG_MMAP = 1,  /* the program's own mappings */
+  UMEMCG_SHMEM = 2, /* shared memory */
+  UMEMCG_KMEM = 3,  /* memory of the system; has counters of its own as well */
+  UMEMCG_SOCK = 4   /* buffers of sockets; the same */
+};
+
+/* Charges `bytes` of that kind to the group. Bytes below a page are added up,
+ * so that many small objects are charged what they need together. `flags` are
+ * UMEMCG_NOWAIT and so on, beside those of the thread.
+ *
+ * 0, or -1 with errno:
+ *   ENOMEM  at a limit, nothing is charged
+ *   EINVAL  no such kind, unknown flags, or more than PTRDIFF_MAX bytes
+ *   EBADF   not a handle
+ *   ENODEV  the process is not accounted */
+int umemcg_charge(umemcg_group* group, int kind, size_t bytes, int flags);
+
+/* Takes back what umemcg_charge charged, in the same or other portions, from
+ * any thread of the process: obj_cgroup_uncharge. The group may have been
+ * removed meanwhile. In a domain, what was charged before a fork is the
+ * parent's: the child does not take it back. errno is kept; what is not a
+ * charge is ignored. */
+void umemcg_uncharge(umemcg_group* group, int kind, size_t bytes);
 
 #ifdef __cplusplus
 }

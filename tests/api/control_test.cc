@@ -75,10 +75,9 @@ TEST(Control, NoMemoryFilesWithoutTheController) {
   EXPECT_EQ(get(child, "memory.max"), "max\n");
   ASSERT_EQ(umemcg_set(parent, "cgroup.subtree_control", "-memory"), 0);
   char text[32];
-  EXPECT_EQ(error_of([&] {
-              umemcg_get(child, "memory.max", text, sizeof(text));
-            }),
-            ENOENT);
+  EXPECT_EQ(
+      error_of([&] { umemcg_get(child, "memory.max", text, sizeof(text)); }),
+      ENOENT);
   EXPECT_EQ(set_error(child, "memory.max", "1M"), ENOENT);
 }
 

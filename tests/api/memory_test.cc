@@ -9,9 +9,11 @@
 namespace api_test {
 namespace {
 
+class Memory : public InGroups {};
+
 constexpr auto kBlock = static_cast<int64_t>(kMiB);
 
-TEST(Memory, IsChargedToTheGroup) {
+TEST_F(Memory, IsChargedToTheGroup) {
   Opened group("/memory/group");
   void* block = touched(umemcg_malloc(group, kMiB), kMiB);
   ASSERT_NE(block, nullptr);
@@ -22,7 +24,7 @@ TEST(Memory, IsChargedToTheGroup) {
   std::free(block);  // the same as umemcg_free here
 }
 
-TEST(Memory, WithoutAGroupIsTheThreads) {
+TEST_F(Memory, WithoutAGroupIsTheThreads) {
   Opened group("/memory/thread");
   ASSERT_EQ(umemcg_thread_set(group, nullptr), 0);
   void* block = touched(umemcg_malloc(nullptr, kMiB), kMiB);
@@ -30,7 +32,7 @@ TEST(Memory, WithoutAGroupIsTheThreads) {
   umemcg_free(block);
 }
 
-TEST(Memory, ComesBeforeAScope) {
+TEST_F(Memory, ComesBeforeAScope) {
   Opened scope("/memory/scope"), group("/memory/call");
   umemcg_group* before;
   ASSERT_EQ(umemcg_active_begin(scope, &before), 0);
@@ -40,7 +42,7 @@ TEST(Memory, ComesBeforeAScope) {
   umemcg_free(block);
 }
 
-TEST(Memory, CallocIsZeroAndChecksItsProduct) {
+TEST_F(Memory, CallocIsZeroAndChecksItsProduct) {
   Opened group("/memory/calloc");
   auto* block = static_cast<unsigned char*>(umemcg_calloc(group, 1000, 100));
   ASSERT_NE(block, nullptr);
@@ -53,7 +55,7 @@ TEST(Memory, CallocIsZeroAndChecksItsProduct) {
             ENOMEM);
 }
 
-TEST(Memory, ReallocMovesToTheGroup) {
+TEST_F(Memory, ReallocMovesToTheGroup) {
   Opened from("/memory/from"), to("/memory/to");
   auto* block = static_cast<char*>(umemcg_malloc(from, 100'000));
   ASSERT_NE(block, nullptr);
@@ -67,7 +69,7 @@ TEST(Memory, ReallocMovesToTheGroup) {
   umemcg_free(block);
 }
 
-TEST(Memory, ReallocThatFailsLeavesTheBlock) {
+TEST_F(Memory, ReallocThatFailsLeavesTheBlock) {
   Opened from("/memory/roomy"), to("/memory/narrow");
   ASSERT_EQ(umemcg_set(to, "memory.max", "1M"), 0);
   auto* block = static_cast<char*>(umemcg_malloc(from, 100'000));
@@ -81,7 +83,7 @@ TEST(Memory, ReallocThatFailsLeavesTheBlock) {
   umemcg_free(block);
 }
 
-TEST(Memory, Aligned) {
+TEST_F(Memory, Aligned) {
   Opened group("/memory/aligned");
   for (size_t alignment = 1; alignment <= 64 * 1024; alignment *= 2) {
     void* block = umemcg_aligned_alloc(group, alignment, 100'000);
@@ -98,26 +100,25 @@ TEST(Memory, Aligned) {
   }
 }
 
-TEST(Memory, RefusedAtTheGroupsLimit) {
+TEST_F(Memory, RefusedAtTheGroupsLimit) {
   Opened group("/memory/limited");
   ASSERT_EQ(umemcg_set(group, "memory.max", "8M"), 0);
-  EXPECT_EQ(error_of([&] {
-              EXPECT_EQ(umemcg_malloc(group, 20 * kMiB), nullptr);
-            }),
-            ENOMEM);
+  EXPECT_EQ(
+      error_of([&] { EXPECT_EQ(umemcg_malloc(group, 20 * kMiB), nullptr); }),
+      ENOMEM);
   void* block = umemcg_malloc(nullptr, 20 * kMiB);
   EXPECT_NE(block, nullptr);
   umemcg_free(block);
 }
 
-TEST(Memory, KeepsErrno) {
+TEST_F(Memory, KeepsErrno) {
   Opened group("/memory/errno");
   errno = 13;
   umemcg_free(umemcg_malloc(group, kMiB));
   EXPECT_EQ(errno, 13);
 }
 
-TEST(Memory, OfARemovedGroupIsTheParents) {
+TEST_F(Memory, OfARemovedGroupIsTheParents) {
   Opened parent("/memory/parent"), group("/memory/parent/gone");
   void* before = touched(umemcg_malloc(group, kMiB), kMiB);
   ASSERT_EQ(umemcg_group_remove("/memory/parent/gone"), 0);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <sstream>
 #include <string>
 
 namespace api_test {
@@ -29,11 +30,13 @@ inline int64_t number(umemcg_group* group, const char* file) {
 // The value of a key in a keyed file; -1 if there is none.
 inline int64_t value_of(umemcg_group* group, const char* file,
                         const std::string& key) {
-  const std::string text = "\n" + get(group, file);
-  const size_t at = text.find("\n" + key + " ");
-  return at == std::string::npos
-             ? -1
-             : std::strtoll(text.c_str() + at + key.size() + 2, nullptr, 10);
+  std::istringstream lines(get(group, file));
+  std::string name;
+  int64_t value;
+  while (lines >> name >> value) {
+    if (name == key) return value;
+  }
+  return -1;
 }
 
 inline std::string path(umemcg_group* group) {
@@ -41,6 +44,12 @@ inline std::string path(umemcg_group* group) {
   const char* found = umemcg_group_path(group, text, sizeof(text));
   return found != nullptr ? found : "";
 }
+
+// Tests after which the thread is where it was.
+class InGroups : public testing::Test {
+ protected:
+  ~InGroups() override { umemcg_thread_set(nullptr, nullptr); }
+};
 
 // errno after a call that must have failed.
 template <typename Call>

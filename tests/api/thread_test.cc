@@ -12,6 +12,10 @@
 namespace api_test {
 namespace {
 
+class Thread : public InGroups {};
+class Scope : public InGroups {};
+class Flags : public InGroups {};
+
 // The path of the group that an allocation of the calling thread is charged to.
 std::string charged_here() {
   void* block = touched(std::malloc(100'000), 100'000);
@@ -20,7 +24,7 @@ std::string charged_here() {
   return found;
 }
 
-TEST(Thread, IsChargedToItsGroup) {
+TEST_F(Thread, IsChargedToItsGroup) {
   Opened group("/thread/own");
   EXPECT_EQ(umemcg_thread_get(), nullptr);
   EXPECT_EQ(charged_here(), path(nullptr));
@@ -32,7 +36,7 @@ TEST(Thread, IsChargedToItsGroup) {
   EXPECT_EQ(charged_here(), path(nullptr));
 }
 
-TEST(Thread, PreviousRestoresWhatWas) {
+TEST_F(Thread, PreviousRestoresWhatWas) {
   Opened a("/thread/a"), b("/thread/b");
   umemcg_group *none = a, *was_a = nullptr;
   ASSERT_EQ(umemcg_thread_set(a, &none), 0);
@@ -43,7 +47,7 @@ TEST(Thread, PreviousRestoresWhatWas) {
   EXPECT_EQ(charged_here(), "/thread/a");
 }
 
-TEST(Thread, KeepsErrno) {
+TEST_F(Thread, KeepsErrno) {
   Opened group("/thread/errno");
   errno = 11;
   ASSERT_EQ(umemcg_thread_set(group, nullptr), 0);
@@ -51,7 +55,7 @@ TEST(Thread, KeepsErrno) {
   EXPECT_EQ(errno, 11);
 }
 
-TEST(Thread, BeginsInItsCreatorsGroup) {
+TEST_F(Thread, BeginsInItsCreatorsGroup) {
   Opened group("/thread/creator");
   ASSERT_EQ(umemcg_thread_set(group, nullptr), 0);
   std::string created;
@@ -59,7 +63,7 @@ TEST(Thread, BeginsInItsCreatorsGroup) {
   EXPECT_EQ(created, "/thread/creator");
 }
 
-TEST(Thread, OthersAreWhereTheyWere) {
+TEST_F(Thread, OthersAreWhereTheyWere) {
   Opened group("/thread/one");
   std::string other;
   std::thread thread([&] {
@@ -71,44 +75,47 @@ TEST(Thread, OthersAreWhereTheyWere) {
   EXPECT_EQ(charged_here(), path(nullptr));
 }
 
-TEST(Thread, RemovedGroupIsStale) {
+TEST_F(Thread, RemovedGroupIsStale) {
   Opened parent("/thread/kept"), group("/thread/kept/gone"), was("/thread/was");
   ASSERT_EQ(umemcg_thread_set(was, nullptr), 0);
   ASSERT_EQ(umemcg_group_remove("/thread/kept/gone"), 0);
   umemcg_group* previous = nullptr;
-  EXPECT_EQ(error_of([&] {
-              EXPECT_EQ(umemcg_thread_set(group, &previous), -1);
-            }),
-            ESTALE);
+  EXPECT_EQ(
+      error_of([&] { EXPECT_EQ(umemcg_thread_set(group, &previous), -1); }),
+      ESTALE);
   EXPECT_EQ(bits_of(previous), bits_of(was));
   EXPECT_EQ(charged_here(), "/thread/kept");
 }
 
-TEST(Thread, ManyGroupsInTurn) {
+std::string numbered(int number) {
+  std::string name = "/thread/many/";
+  return name += std::to_string(number);
+}
+
+TEST_F(Thread, ManyGroupsInTurn) {
   std::vector<umemcg_group*> groups;
   for (int i = 0; i < 100; ++i) {
-    const std::string name = "/thread/many/" + std::to_string(i);
-    groups.push_back(umemcg_group_open(name.c_str(), UMEMCG_CREATE));
+    groups.push_back(umemcg_group_open(numbered(i).c_str(), UMEMCG_CREATE));
     ASSERT_NE(groups.back(), nullptr);
   }
   for (int round = 0; round < 3; ++round) {
     for (int i = 0; i < 100; ++i) {
       ASSERT_EQ(umemcg_thread_set(groups[static_cast<size_t>(i)], nullptr), 0);
-      ASSERT_EQ(charged_here(), "/thread/many/" + std::to_string(i));
+      ASSERT_EQ(charged_here(), numbered(i));
     }
   }
   ASSERT_EQ(umemcg_thread_set(nullptr, nullptr), 0);
   for (umemcg_group* group : groups) umemcg_group_close(group);
 }
 
-TEST(Flags, SetAndReturned) {
+TEST_F(Flags, SetAndReturned) {
   EXPECT_EQ(umemcg_thread_flags(UMEMCG_NOWAIT | UMEMCG_NOFAIL), 0);
   EXPECT_EQ(umemcg_thread_flags(0), UMEMCG_NOWAIT | UMEMCG_NOFAIL);
   EXPECT_EQ(umemcg_thread_flags(0), 0);
   EXPECT_EQ(error_of([] { EXPECT_EQ(umemcg_thread_flags(1024), -1); }), EINVAL);
 }
 
-TEST(Flags, AreTheThreadsOwn) {
+TEST_F(Flags, AreTheThreadsOwn) {
   umemcg_thread_flags(UMEMCG_NORETRY);
   int other = -1;
   std::thread([&] { other = umemcg_thread_flags(0); }).join();
@@ -116,7 +123,7 @@ TEST(Flags, AreTheThreadsOwn) {
   EXPECT_EQ(umemcg_thread_flags(0), UMEMCG_NORETRY);
 }
 
-TEST(Flags, NofailGoesOverTheLimit) {
+TEST_F(Flags, NofailGoesOverTheLimit) {
   Opened group("/thread/nofail");
   ASSERT_EQ(umemcg_set(group, "memory.max", "4M"), 0);
   EXPECT_EQ(umemcg_malloc(group, 20 * kMiB), nullptr);
@@ -129,7 +136,7 @@ TEST(Flags, NofailGoesOverTheLimit) {
   umemcg_free(block);
 }
 
-TEST(Scope, ChargesWhatItAllocates) {
+TEST_F(Scope, ChargesWhatItAllocates) {
   Opened thread("/scope/thread"), scope("/scope/scope");
   ASSERT_EQ(umemcg_thread_set(thread, nullptr), 0);
   umemcg_group* before = thread;
@@ -141,7 +148,7 @@ TEST(Scope, ChargesWhatItAllocates) {
   EXPECT_EQ(charged_here(), "/scope/thread");
 }
 
-TEST(Scope, Nests) {
+TEST_F(Scope, Nests) {
   Opened thread("/scope/t"), outer("/scope/outer"), inner("/scope/inner");
   ASSERT_EQ(umemcg_thread_set(thread, nullptr), 0);
   umemcg_group *none, *was_outer, *was_inner;
@@ -160,7 +167,7 @@ TEST(Scope, Nests) {
   EXPECT_EQ(charged_here(), "/scope/t");
 }
 
-TEST(Scope, AFailedBeginMayBeEnded) {
+TEST_F(Scope, AFailedBeginMayBeEnded) {
   Opened outer("/scope/failed");
   umemcg_group *before, *inside = nullptr;
   ASSERT_EQ(umemcg_active_begin(outer, &before), 0);
@@ -171,7 +178,7 @@ TEST(Scope, AFailedBeginMayBeEnded) {
   umemcg_active_end(before);
 }
 
-TEST(Scope, ThreadSetInsideHoldsAfterwards) {
+TEST_F(Scope, ThreadSetInsideHoldsAfterwards) {
   Opened thread("/scope/later"), scope("/scope/now");
   umemcg_group* before;
   ASSERT_EQ(umemcg_active_begin(scope, &before), 0);
@@ -195,7 +202,7 @@ void jumps_out_of_its_scope(int) {
   siglongjmp(way_out, 1);
 }
 
-TEST(Scope, InAHandler) {
+TEST_F(Scope, InAHandler) {
   Opened thread("/scope/interrupted"), handler("/scope/handler");
   handlers_group = handler;
   signal(SIGUSR1, leaves_its_scope);
@@ -204,7 +211,7 @@ TEST(Scope, InAHandler) {
   EXPECT_EQ(charged_here(), "/scope/interrupted");
 }
 
-TEST(Scope, JumpedOutOf) {
+TEST_F(Scope, JumpedOutOf) {
   Opened thread("/scope/safe"), handler("/scope/jumped");
   handlers_group = handler;
   signal(SIGUSR1, jumps_out_of_its_scope);

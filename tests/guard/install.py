@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """`cmake --install` makes a prefix that can be moved, and be built against.
 
-What is installed is moved to another folder first. There a C program is built
-with what pkg-config says, another with find_package; both read their own
-memory.current. bin/umemcg runs a program under a limit.
+What is installed is moved to another folder first. There programs are built in
+each way to link it, with what pkg-config says and with find_package; they read
+their own memory.current. bin/umemcg runs a program under a limit.
 """
 
+import errno
 import os
 import pathlib
 import shlex
@@ -16,9 +17,14 @@ import tempfile
 import common
 
 CONSUMER = common.HERE / "consumer"
-HAVE = ("bin/umemcg", "include/umemcg/umemcg.h")
-HAVE_IN_LIBDIR = ("libumemcg.so", "cmake/umemcg/umemcgConfig.cmake",
-                  "pkgconfig/umemcg.pc")
+HAVE = ("bin/umemcg", "include/umemcg/umemcg.h", "include/umemcg/umemcg.hpp")
+HAVE_IN_LIBDIR = ("libumemcg.so", "libumemcg_api.a", "libumemcg_new.a",
+                  "cmake/umemcg/umemcgConfig.cmake", "pkgconfig/umemcg.pc",
+                  "pkgconfig/umemcg-api.pc", "pkgconfig/umemcg-new.pc")
+# A source in consumer/, and what to link it with: pkg-config's package, and the
+# program that find_package's target makes.
+CONSUMERS = (("consumer.c", "umemcg"), ("consumer_api.c", "umemcg-api"),
+             ("consumer_new.cc", "umemcg-new"))
 
 # Nothing of the machine's may help the installed library to be found.
 ENVIRONMENT = {name: value for name, value in os.environ.items()
@@ -58,7 +64,7 @@ def missing(prefix, libdir):
 def leftover_paths(args, prefix):
     """Yields the installed text files that name the source or the build."""
     for path in prefix.rglob("*"):
-        if path.suffix not in (".cmake", ".pc", ".h"):
+        if path.suffix not in (".cmake", ".pc", ".h", ".hpp"):
             continue
         for folder in (args.source_dir, args.build_dir, prefix.parent):
             if str(folder) in path.read_text():
@@ -66,29 +72,40 @@ def leftover_paths(args, prefix):
 
 
 def with_pkg_config(libdir, folder):
-    """Builds the consumer with what pkg-config says."""
-    program = folder / "by_pkg_config"
-    flags = output_of("pkg-config", "--cflags", "--libs", "umemcg",
-                      PKG_CONFIG_PATH=str(libdir / "pkgconfig"))
-    output_of("cc", CONSUMER / "consumer.c", "-o", program,
-              *shlex.split(flags), f"-Wl,-rpath,{libdir}")
-    return program
+    """Builds the consumers with what pkg-config says; their folder."""
+    build = folder / "by_pkg_config"
+    build.mkdir()
+    for source, package in CONSUMERS:
+        flags = output_of("pkg-config", "--cflags", "--libs", package,
+                          PKG_CONFIG_PATH=str(libdir / "pkgconfig"))
+        compiler = "cc" if source.endswith(".c") else "c++"
+        output_of(compiler, CONSUMER / source, "-o",
+                  build / source.split(".")[0], *shlex.split(flags),
+                  f"-Wl,-rpath,{libdir}")
+    return build
 
 
 def with_find_package(prefix, folder):
-    """Builds the consumer with find_package(umemcg)."""
+    """Builds the consumers with find_package(umemcg); their folder."""
     build = folder / "consumer"
     output_of("cmake", "-S", CONSUMER, "-B", build,
               f"-DCMAKE_PREFIX_PATH={prefix}")
     output_of("cmake", "--build", build)
-    return build / "consumer"
+    return build
 
 
-def consumer_problems(name, program):
-    """Yields what is wrong with what a consumer says of itself."""
-    text = output_of(program).strip()
-    if not text.isdigit() or int(text) == 0:
-        yield f"built with {name}: memory.current is {text!r}"
+def consumer_problems(name, build, libdir):
+    """Yields what is wrong with what the consumers say of themselves."""
+    # A name, since LD_PRELOAD takes no path with a blank.
+    preload = {"LD_PRELOAD": "libumemcg.so", "LD_LIBRARY_PATH": str(libdir)}
+    for program, environment in (("consumer", {}), ("consumer_new", {}),
+                                 ("consumer_api", preload)):
+        text = output_of(build / program, **environment).strip()
+        if not text.isdigit() or (int(text) == 0 and not environment):
+            yield f"{program}, by {name}: memory.current is {text!r}"
+    text = output_of(build / "consumer_api").strip()
+    if text != os.strerror(errno.ENOSYS):
+        yield f"consumer_api, by {name}, without libumemcg.so: {text!r}"
 
 
 def run_problems(prefix):
@@ -117,10 +134,10 @@ def guard(args):
         if problems:
             return
         yield from leftover_paths(args, prefix)
-        yield from consumer_problems("pkg-config",
-                                     with_pkg_config(libdir, folder))
-        yield from consumer_problems("find_package",
-                                     with_find_package(prefix, folder))
+        yield from consumer_problems(
+            "pkg-config", with_pkg_config(libdir, folder), libdir)
+        yield from consumer_problems(
+            "find_package", with_find_package(prefix, folder), libdir)
         yield from run_problems(prefix)
 
 

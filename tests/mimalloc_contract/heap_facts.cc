@@ -252,5 +252,55 @@ FACT(Heap, DeleteOfAnEmptyHeap,
   }
 }
 
+bool StopVisiting(const mi_heap_t*, const mi_heap_area_t*, void*, size_t,
+                  void*) {
+  return false;
+}
+
+FACT(Heap, VisitingTellsWhetherPagesAreLeft,
+     "mi_heap_visit_blocks visits nothing in a heap without theaps whose "
+     "blocks were all freed, and something as long as one block lives, be it "
+     "in a range or mapped",
+     "alloc/: a zombie is looked through before it is deleted") {
+  StartWithOneRange();
+  const size_t sizes[] = {16, kSmall, kMedium, kLarge, kSingleton, kMapped};
+  for (const size_t size : sizes) {
+    mi_heap_t* const heap = mi_heap_new();
+    mi_theap_t* const theap = mi_heap_theap(heap);
+    void* const block = mi_theap_malloc(theap, size);
+    mi_free(mi_theap_malloc(theap, size));
+    mi_theap_delete(theap);
+    EXPECT(!mi_heap_visit_blocks(heap, false, StopVisiting, nullptr),
+           "a block of %zu is not seen", size);
+    mi_free(block);
+    EXPECT(mi_heap_visit_blocks(heap, false, StopVisiting, nullptr),
+           "a freed block of %zu is seen", size);
+    mi_heap_delete(heap);
+  }
+}
+
+FACT(Heap, RecordsLieInTheMainHeap,
+     "what mimalloc allocates for a heap (its struct, and a record of each "
+     "range at the first page there) comes from the thread's main theap, "
+     "whatever the default is, and mi_heap_of says so",
+     "alloc/: heaps are not made in signal handlers; records that a zombie "
+     "was charged for are told by mi_heap_of") {
+  StartWithOneRange();
+  mi_heap_t* const other = mi_heap_new();
+  mi_theap_set_default(mi_heap_theap(other));
+  mi_heap_t* const heap = mi_heap_new();
+  REQUIRE(heap != nullptr, "no heap");
+  EXPECT(mi_heap_of(heap) == mi_heap_main(), "its struct lies elsewhere");
+  mi_theap_t* const theap = mi_heap_theap(heap);
+  Mark();
+  void* const block = mi_theap_malloc(theap, kSingleton);
+  EXPECT(mi_heap_of(block) == heap, "the block lies elsewhere");
+  for (const Event& event : RecentEvents()) {
+    if (event.kind != EventKind::kCommit) continue;
+    mi_heap_t* const found = mi_heap_of(reinterpret_cast<void*>(event.start));
+    EXPECT(found == heap || found == mi_heap_main(), "a commit for neither");
+  }
+}
+
 }  // namespace
 }  // namespace umemcg

@@ -173,6 +173,10 @@ TEST_F(JoinDomain, MakesItAsLargeAsIsSaid) {
 
 TEST_F(JoinDomain, SaysWhatIsWrong) {
   std::ofstream(path_) << std::string(1 << 20, 'x');
+  std::filesystem::permissions(path_, std::filesystem::perms(0644));
+  EXPECT_EQ(join_domain(segment_, path_.c_str(), &why_), EACCES);
+  EXPECT_STREQ(why_, "is open to other users: its mode must be 0600");
+  std::filesystem::permissions(path_, std::filesystem::perms(0600));
   EXPECT_EQ(join_domain(segment_, path_.c_str(), &why_), EINVAL);
   EXPECT_STREQ(why_, "is not a umemcg domain");
   EXPECT_FALSE(segment_.mapped());

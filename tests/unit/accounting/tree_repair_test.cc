@@ -146,7 +146,7 @@ TEST_F(TreeRepairTest, ARowThatIsHalfFreedIsFreedLater) {
 
 TEST_F(TreeRepairTest, AProcessThatHalfJoinedIsNotCounted) {
   for (const char* label : {"joining: a slot is not there yet",
-                            "joining: a slot is not seen yet"}) {
+                            "joining: a slot is seen, but free"}) {
     die_at(label, [] { attach_process(find("/a/b"), "child"); });
     repair();
     EXPECT_EQ(test::group_at(g_segment, find("/a/b")).processes, 0u);

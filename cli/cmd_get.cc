@@ -1,0 +1,50 @@
+// `umemcg get`: the bare content of a control file.
+
+#include <iostream>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/control_text.h"
+
+namespace umemcg {
+namespace {
+
+struct Options {
+  std::string domain, path, file;
+  bool json = false;
+};
+
+int get(const Options& options) {
+  uint32_t group;
+  const ControlFile* file;
+  if (!open_domain(options.domain) || !find_group_at(options.path, &group) ||
+      !find_file(options.path, group, options.file, &file)) {
+    return kFailed;
+  }
+  if (options.json) {
+    print_json(control_file_json(*file, group));
+  } else {
+    std::cout << read_control_file(*file, group);
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_get_command(CLI::App& app, Action& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("get", "Print a control file of a group");
+  add_domain_option(command, options->domain);
+  add_json_flag(command, options->json);
+  command->add_option("path", options->path, "the group")
+      ->required()
+      ->type_name("PATH");
+  command->add_option("file", options->file, "such as memory.current")
+      ->required()
+      ->type_name("FILE");
+  command->callback(
+      [options, &chosen] { chosen = [options] { return get(*options); }; });
+}
+
+}  // namespace umemcg

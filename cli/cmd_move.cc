@@ -1,0 +1,65 @@
+// `umemcg move`: new charges of a process go to another group.
+
+#include <cerrno>
+#include <memory>
+
+#include "accounting/process.h"
+#include "cli/commands.h"
+
+namespace umemcg {
+namespace {
+
+struct Options {
+  std::string domain, path;
+  int32_t pid = 0;
+};
+
+int fail_move(const Options& options, int error, const std::string& advice) {
+  return fail("the process " + std::to_string(options.pid) +
+              " cannot be moved to " + options.path + " (" + error_text(error) +
+              "); " + advice);
+}
+
+int move(const Options& options) {
+  uint32_t group;
+  if (!open_domain(options.domain) || !find_group_at(options.path, &group)) {
+    return kFailed;
+  }
+  const uint32_t process = find_process(g_segment, options.pid);
+  const int error =
+      process == kNone ? ESRCH : move_process(g_segment, process, group);
+  switch (error) {
+    case 0:
+      return kDone;
+    case ESRCH:
+      return fail_move(options, error,
+                       "no live process of the domain has that number; "
+                       "`umemcg ps` lists them");
+    case ENOENT:
+      return fail_move(options, error, "the group was removed just now");
+    default:
+      return fail_move(options, error,
+                       "the domain's lock could not be had; try again");
+  }
+}
+
+}  // namespace
+
+void add_move_command(CLI::App& app, Action& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "move",
+      "Charge a process's new memory to another group; what it has stays");
+  add_domain_option(command, options->domain);
+  command->add_option("pid", options->pid, "the process")
+      ->required()
+      ->check(CLI::PositiveNumber)
+      ->type_name("PID");
+  command->add_option("path", options->path, "the group")
+      ->required()
+      ->type_name("PATH");
+  command->callback(
+      [options, &chosen] { chosen = [options] { return move(*options); }; });
+}
+
+}  // namespace umemcg

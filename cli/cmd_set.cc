@@ -1,0 +1,95 @@
+// `umemcg set`: writes a control file of a group.
+
+#include <cerrno>
+#include <memory>
+
+#include "accounting/control_file.h"
+#include "cli/commands.h"
+#include "cli/control_text.h"
+
+namespace umemcg {
+namespace {
+
+struct Options {
+  std::string domain, path, file, value;
+};
+
+// What to do about an error of store().
+std::string advice(const ControlFile& file, uint32_t group, int error) {
+  const std::string name(file.name);
+  switch (error) {
+    case EINVAL:
+      if (file.set == nullptr) return "the file cannot be written";
+      if (file.limits && group == kRootGroup) {
+        return "the root has no limits; set those of a group below it";
+      }
+      if (name == "cgroup.procs") return "write the number of a process";
+      if (name == "cgroup.subtree_control") {
+        return "write +memory or -memory";
+      }
+      if (name.find("_in_bytes") != std::string::npos) {
+        return "write bytes with an optional suffix K M G T P E, or -1 for no "
+               "limit";
+      }
+      return name.rfind("cgroup.max.", 0) == 0
+                 ? "write a number, or max"
+                 : "write bytes with an optional suffix K M G T P E, such as "
+                   "512M, or max";
+    case ESRCH:
+      return "no live process of the domain has that number; `umemcg ps` "
+             "lists them";
+    case ERANGE:
+      return "the number is out of range";
+    case ENOENT:
+      return "the group itself has not got the controller";
+    case ENODEV:
+      return "the group was removed";
+    case EBUSY:
+      return name == "cgroup.subtree_control"
+                 ? "a child of the group hands the controller on, or the "
+                   "domain's lock could not be had"
+                 : "usage is above that limit, or the domain's lock could not "
+                   "be had";
+    default:
+      return "the domain's lock could not be had; try again";
+  }
+}
+
+int set(const Options& options) {
+  uint32_t group;
+  const ControlFile* file;
+  if (!open_domain(options.domain) || !find_group_at(options.path, &group) ||
+      !find_file(options.path, group, options.file, &file)) {
+    return kFailed;
+  }
+  const int error =
+      file->store(g_segment, group, options.value.data(), options.value.size());
+  if (error == 0) return kDone;
+  return fail(options.file + " of " + options.path + " cannot be set to '" +
+              options.value + "' (" + error_text(error) + "); " +
+              advice(*file, group, error));
+}
+
+}  // namespace
+
+void add_set_command(CLI::App& app, Action& chosen) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("set", "Write a control file of a group");
+  add_domain_option(command, options->domain);
+  command->add_option("path", options->path, "the group")
+      ->required()
+      ->type_name("PATH");
+  command->add_option("file", options->file, "such as memory.max")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("value", options->value, "such as 512M, or max")
+      ->required()
+      ->type_name("VALUE");
+  // So that a value may begin with a dash.
+  command->positionals_at_end();
+  command->callback(
+      [options, &chosen] { chosen = [options] { return set(*options); }; });
+}
+
+}  // namespace umemcg

@@ -1,0 +1,108 @@
+#include "cli/command.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+
+#include "accounting/domain.h"
+#include "accounting/mem_cgroup.h"
+#include "accounting/process.h"
+
+namespace umemcg {
+namespace {
+
+// The deepest path there can be.
+using PathText = Text<(kNameSize + 1) * kMaxDepth + 2>;
+
+std::string path_of_domain(const std::string& name) {
+  Line path;
+  domain_path(name.c_str(), path);
+  return path.c_str();
+}
+
+}  // namespace
+
+int fail(const std::string& what) {
+  std::cerr << "umemcg: " << what << '\n';
+  return kFailed;
+}
+
+std::string error_text(int error) {
+  const char* text = strerrordesc_np(error);
+  return text != nullptr ? text : "error " + std::to_string(error);
+}
+
+void add_domain_option(CLI::App* command, std::string& domain) {
+  command
+      ->add_option("--domain", domain,
+                   "the domain: a name or a path (default: $UMEMCG_DOMAIN, "
+                   "else the domain named default)")
+      ->type_name("NAME");
+}
+
+void add_json_flag(CLI::App* command, bool& json) {
+  command->add_flag("--json", json, "print JSON, sizes in bytes");
+}
+
+std::string domain_name(const std::string& option) {
+  if (!option.empty()) return option;
+  const char* variable = std::getenv("UMEMCG_DOMAIN");
+  return variable != nullptr && *variable != '\0' ? variable : kDefaultDomain;
+}
+
+int fail_no_domain(const std::string& name) {
+  return fail("there is no domain " + name + " (" + path_of_domain(name) +
+              ": " + error_text(ENOENT) +
+              "); make it with `umemcg create --domain " + name +
+              " /GROUP`, or start a program in it with `umemcg run --domain " +
+              name + " -- CMD`");
+}
+
+bool open_domain(const std::string& option, uint32_t* reaped) {
+  const std::string name = domain_name(option);
+  const char* why = "";
+  const int error = attach_domain(g_segment, name.c_str(), &why);
+  if (error == ENOENT) {
+    fail_no_domain(name);
+  } else if (error != 0) {
+    fail("the domain " + name + " " + why + " (" + error_text(error) + ")");
+  } else {
+    settle_domain(reaped);
+  }
+  return error == 0;
+}
+
+void settle_domain(uint32_t* reaped) {
+  PageCounter::set_link_window(
+      g_segment.group(0), g_segment.group(g_segment.group_count() - 1) + 1);
+  const uint32_t count = reap_dead_processes(g_segment);
+  if (reaped != nullptr) *reaped = count;
+}
+
+bool find_group_at(const std::string& path, uint32_t* group) {
+  *group = find_group(g_segment, path.c_str());
+  if (*group != kNone) return true;
+  fail("there is no group " + path + " in the domain " + g_segment.path() +
+       " (" + error_text(ENOENT) +
+       "); `umemcg ls` lists its groups, `umemcg create` makes one");
+  return false;
+}
+
+std::string path_of_group(uint32_t group) {
+  for (int level = 0; level <= kMaxDepth && !group_online(g_segment, group);
+       ++level) {
+    group = parent_group(g_segment, group);
+  }
+  if (!group_online(g_segment, group)) return "/";
+  PathText path;
+  group_path(g_segment, group, path);
+  return path.c_str();
+}
+
+void print_json(const nlohmann::ordered_json& document) {
+  using Handler = nlohmann::ordered_json::error_handler_t;
+  std::cout << document.dump(2, ' ', false, Handler::replace) << '\n';
+}
+
+}  // namespace umemcg

@@ -1,0 +1,60 @@
+// What the commands on a domain share: their options, opening the domain,
+// finding a group in it, and how an error is said.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "accounting/segment.h"
+
+namespace umemcg {
+
+// A command's exit status: it did what was asked; it could not, with a line on
+// stderr; it was not understood.
+inline constexpr int kDone = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kBadUsage = 2;
+
+// What main() runs when the command line has been read: the last command that
+// was found there.
+using Action = std::function<int()>;
+
+// Prints "umemcg: <what>" to stderr; kFailed.
+int fail(const std::string& what);
+
+// "No such file or directory", for an error number.
+std::string error_text(int error);
+
+// Adds --domain, and --json for a command that prints.
+void add_domain_option(CLI::App* command, std::string& domain);
+void add_json_flag(CLI::App* command, bool& json);
+
+// The domain that is meant: what --domain says, else $UMEMCG_DOMAIN, else the
+// user's default one.
+std::string domain_name(const std::string& option);
+
+// Maps that domain into g_segment and reaps the dead in it. False, with a line
+// on stderr, if it is not there or cannot be used. `reaped` (may be null) says
+// how many processes were.
+bool open_domain(const std::string& option, uint32_t* reaped = nullptr);
+
+// Says that there is no such domain; kFailed.
+int fail_no_domain(const std::string& name);
+
+// What opening has to do with a domain that is mapped already.
+void settle_domain(uint32_t* reaped = nullptr);
+
+// The group at `path`. False, with a line on stderr, if there is none.
+bool find_group_at(const std::string& path, uint32_t* group);
+
+// The path of a group of g_segment; of its nearest online ancestor if it is
+// not online.
+std::string path_of_group(uint32_t group);
+
+// Prints a JSON document, bytes that are not UTF-8 replaced.
+void print_json(const nlohmann::ordered_json& document);
+
+}  // namespace umemcg

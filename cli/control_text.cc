@@ -1,0 +1,84 @@
+#include "cli/control_text.h"
+
+#include <cerrno>
+#include <sstream>
+#include <vector>
+
+#include "cli/command.h"
+
+namespace umemcg {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json value_of(const std::string& text) {
+  if (text.empty() || text.size() > 20 ||
+      text.find_first_not_of("0123456789") != std::string::npos) {
+    return text;
+  }
+  return std::stoull(text);
+}
+
+std::string all_names() {
+  std::string names;
+  for (const ControlFile* file = kControlFiles; file->name != nullptr; ++file) {
+    names += (names.empty() ? "" : " ") + std::string(file->name);
+  }
+  return names;
+}
+
+Json words_of(std::istringstream& content) {
+  Json words = Json::array();
+  for (std::string word; content >> word;) words.push_back(value_of(word));
+  return words;
+}
+
+Json keyed_of(std::istringstream& content) {
+  Json object = Json::object();
+  for (std::string key, value; content >> key >> value;) {
+    object[key] = value_of(value);
+  }
+  return object;
+}
+
+}  // namespace
+
+bool find_file(const std::string& path, uint32_t group, const std::string& name,
+               const ControlFile** file) {
+  *file = find_control_file(name.c_str());
+  if (*file == nullptr) {
+    fail("there is no control file " + name + " (" + error_text(ENOENT) +
+         "); there are " + all_names());
+    return false;
+  }
+  if (!has_control_file(g_segment, group, **file)) {
+    fail("the group " + path + " has no " + name + " (" + error_text(ENOENT) +
+         "): its parent does not hand the memory controller on; write +memory "
+         "to the parent's cgroup.subtree_control");
+    return false;
+  }
+  return true;
+}
+
+std::string read_control_file(const ControlFile& file, uint32_t group) {
+  std::vector<char> buffer(kControlFileSize);
+  for (;;) {
+    TextBuffer content(buffer.data(), buffer.size());
+    file.show(g_segment, group, content);
+    if (content.wanted() == content.length()) {
+      return std::string(content.c_str(), content.length());
+    }
+    // It may have grown until it is asked again.
+    buffer.resize(content.wanted() + kControlFileSize);
+  }
+}
+
+Json control_file_json(const ControlFile& file, uint32_t group) {
+  std::istringstream content(read_control_file(file, group));
+  if (file.format == Format::kKeyed) return keyed_of(content);
+  const Json words = words_of(content);
+  if (file.format != Format::kValue) return words;
+  return words.empty() ? Json("") : words[0];
+}
+
+}  // namespace umemcg

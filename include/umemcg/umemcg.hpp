@@ -1,0 +1,316 @@
+/* umemcg in C++17: umemcg.h with owners, scopes and allocators.
+ *
+ * Functions that can fail come twice: one throws std::system_error (with the
+ * errno that umemcg.h documents, in std::generic_category), the other takes a
+ * std::error_code& and throws nothing. In a program without exceptions the
+ * first kind ends the process by std::abort.
+ *
+ * Thread safety: a group may be used by many threads at once, like a handle. A
+ * scope belongs to the thread that made it. An allocator or memory_resource may
+ * be used by many threads at once.
+ */
+#ifndef UMEMCG_UMEMCG_HPP
+#define UMEMCG_UMEMCG_HPP
+
+#include <umemcg/umemcg.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <limits>
+#include <memory_resource>
+#include <new>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace umemcg {
+namespace detail {
+
+inline std::error_code last_error() noexcept {
+  return {errno, std::generic_category()};
+}
+
+[[noreturn]] inline void fail(std::error_code error, const char* what) {
+#if defined(__cpp_exceptions)
+  throw std::system_error(error, what);
+#else
+  (void)error, (void)what;
+  std::abort();
+#endif
+}
+
+inline void check(std::error_code error, const char* what) {
+  if (error) fail(error, what);
+}
+
+[[noreturn]] inline void out_of_memory() {
+#if defined(__cpp_exceptions)
+  throw std::bad_alloc();
+#else
+  std::abort();
+#endif
+}
+
+/* `size` bytes of a group with that alignment; null with errno. */
+inline void* allocate(umemcg_group* handle, std::size_t size,
+                      std::size_t alignment) noexcept {
+  return alignment <= alignof(std::max_align_t)
+             ? umemcg_malloc(handle, size)
+             : umemcg_aligned_alloc(handle, alignment, size);
+}
+
+}  // namespace detail
+
+/* A group: an open handle that closes itself. Move-only. One that was default
+ * constructed or moved from stands for the process's own group, as NULL does
+ * in umemcg.h. */
+class group {
+ public:
+  group() noexcept = default;
+  group(group&& other) noexcept
+      : handle_(std::exchange(other.handle_, nullptr)) {}
+  group& operator=(group&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~group() { umemcg_group_close(handle_); }
+
+  /* The group at `path`, which is there (open), may be there or is made
+   * (create), or must not be there yet (with UMEMCG_CREATE | UMEMCG_EXCL). */
+  static group open(const char* path, int flags = 0) {
+    std::error_code error;
+    group opened = open(path, flags, error);
+    detail::check(error, "umemcg::group::open");
+    return opened;
+  }
+  static group open(const char* path, int flags,
+                    std::error_code& error) noexcept {
+    group opened;
+    opened.handle_ = umemcg_group_open(path, flags);
+    error =
+        opened.handle_ != nullptr ? std::error_code() : detail::last_error();
+    return opened;
+  }
+  static group create(const char* path) { return open(path, UMEMCG_CREATE); }
+  static group create(const char* path, std::error_code& error) noexcept {
+    return open(path, UMEMCG_CREATE, error);
+  }
+  static group open(const std::string& path, int flags = 0) {
+    return open(path.c_str(), flags);
+  }
+  static group create(const std::string& path) { return create(path.c_str()); }
+
+  /* Removes the group at `path`: umemcg_group_remove. */
+  static void remove(const char* path) {
+    std::error_code error;
+    remove(path, error);
+    detail::check(error, "umemcg::group::remove");
+  }
+  static void remove(const char* path, std::error_code& error) noexcept {
+    error = umemcg_group_remove(path) == 0 ? std::error_code()
+                                           : detail::last_error();
+  }
+
+  /* Control files: umemcg_set and umemcg_get. What get returns has no newline
+   * at its end. */
+  void set(const char* file, const char* value) const {
+    std::error_code error;
+    set(file, value, error);
+    detail::check(error, file);
+  }
+  void set(const char* file, const char* value,
+           std::error_code& error) const noexcept {
+    error = umemcg_set(handle_, file, value) == 0 ? std::error_code()
+                                                  : detail::last_error();
+  }
+  std::string get(const char* file) const {
+    std::error_code error;
+    std::string content = get(file, error);
+    detail::check(error, file);
+    return content;
+  }
+  /* Throws std::bad_alloc if there is no memory for the string. */
+  std::string get(const char* file, std::error_code& error) const {
+    std::string content(64, '\0');
+    error.clear();
+    for (;;) {
+      const ssize_t length =
+          umemcg_get(handle_, file, &content[0], content.size());
+      if (length < 0) {
+        error = detail::last_error();
+        return {};
+      }
+      /* Lists may have grown since they were measured. */
+      const std::size_t wanted = static_cast<std::size_t>(length);
+      const bool whole = wanted < content.size();
+      content.resize(whole ? wanted : wanted + 64);
+      if (!whole) continue;
+      if (!content.empty() && content.back() == '\n') content.pop_back();
+      return content;
+    }
+  }
+
+  /* The group's path; empty with an error if it was removed. */
+  std::string path() const {
+    std::error_code error;
+    std::string result = path(error);
+    detail::check(error, "umemcg::group::path");
+    return result;
+  }
+  std::string path(std::error_code& error) const {
+    std::string result(256, '\0');
+    error.clear();
+    while (umemcg_group_path(handle_, &result[0], result.size()) == nullptr) {
+      error = detail::last_error();
+      if (error != std::errc::result_out_of_range) return {};
+      error.clear();
+      result.resize(result.size() * 2);
+    }
+    result.resize(result.find('\0'));
+    return result;
+  }
+
+  /* umemcg_group_ino; 0 if there is no such group. */
+  std::uint64_t ino() const noexcept { return umemcg_group_ino(handle_); }
+
+  /* The handle, which stays this object's. */
+  umemcg_group* handle() const noexcept { return handle_; }
+
+ private:
+  umemcg_group* handle_ = nullptr;
+};
+
+/* The thread is in the group until the end of the scope: umemcg_thread_set. If
+ * that failed (with an error_code), the thread is where umemcg_thread_set
+ * leaves it, and the end of the scope puts it back all the same. */
+class thread_scope {
+ public:
+  explicit thread_scope(const group& to) : thread_scope(to.handle()) {}
+  explicit thread_scope(umemcg_group* to) {
+    std::error_code error;
+    enter(to, error);
+    /* No destructor runs for what was not constructed. */
+    if (error) leave();
+    detail::check(error, "umemcg::thread_scope");
+  }
+  thread_scope(const group& to, std::error_code& error) noexcept {
+    enter(to.handle(), error);
+  }
+  ~thread_scope() { leave(); }
+  thread_scope(const thread_scope&) = delete;
+  thread_scope& operator=(const thread_scope&) = delete;
+
+ private:
+  void enter(umemcg_group* to, std::error_code& error) noexcept {
+    error = umemcg_thread_set(to, &previous_) == 0 ? std::error_code()
+                                                   : detail::last_error();
+  }
+  void leave() noexcept {
+    const int kept = errno;
+    umemcg_thread_set(previous_, nullptr);
+    errno = kept;
+  }
+
+  umemcg_group* previous_ = nullptr;
+};
+
+/* What the scope allocates is charged to the group, whatever the thread is in:
+ * umemcg_active_begin. May be used in a signal handler (with an error_code). */
+class active_scope {
+ public:
+  explicit active_scope(const group& to) : active_scope(to.handle()) {}
+  explicit active_scope(umemcg_group* to) {
+    if (umemcg_active_begin(to, &before_) == 0) return;
+    const std::error_code error = detail::last_error();
+    umemcg_active_end(before_);
+    detail::fail(error, "umemcg::active_scope");
+  }
+  active_scope(const group& to, std::error_code& error) noexcept {
+    error = umemcg_active_begin(to.handle(), &before_) == 0
+                ? std::error_code()
+                : detail::last_error();
+  }
+  ~active_scope() { umemcg_active_end(before_); }
+  active_scope(const active_scope&) = delete;
+  active_scope& operator=(const active_scope&) = delete;
+
+ private:
+  umemcg_group* before_ = nullptr;
+};
+
+/* Memory of a group for std::pmr containers. At a limit of the group it throws
+ * std::bad_alloc. Two are equal if they are of the same group (without RTTI: if
+ * they are the same). The group must outlive it; after the group was removed
+ * its nearest ancestor is charged. */
+class memory_resource final : public std::pmr::memory_resource {
+ public:
+  explicit memory_resource(const group& of) noexcept : handle_(of.handle()) {}
+  explicit memory_resource(umemcg_group* of) noexcept : handle_(of) {}
+
+  umemcg_group* handle() const noexcept { return handle_; }
+
+ private:
+  void* do_allocate(std::size_t size, std::size_t alignment) override {
+    void* block = detail::allocate(handle_, size, alignment);
+    if (block == nullptr) detail::out_of_memory();
+    return block;
+  }
+  void do_deallocate(void* block, std::size_t, std::size_t) override {
+    umemcg_free(block);
+  }
+  bool do_is_equal(
+      const std::pmr::memory_resource& other) const noexcept override {
+#if defined(__cpp_rtti)
+    const auto* same = dynamic_cast<const memory_resource*>(&other);
+    return same != nullptr && same->handle_ == handle_;
+#else
+    return this == &other;
+#endif
+  }
+
+  umemcg_group* handle_;
+};
+
+/* The same as an allocator of other containers. It goes along when a container
+ * is moved or swapped, and stays when one is assigned by copy. */
+template <typename T>
+class allocator {
+ public:
+  using value_type = T;
+  using propagate_on_container_move_assignment = std::true_type;
+  using propagate_on_container_swap = std::true_type;
+
+  explicit allocator(const group& of) noexcept : handle_(of.handle()) {}
+  explicit allocator(umemcg_group* of) noexcept : handle_(of) {}
+  template <typename U>
+  allocator(const allocator<U>& other) noexcept : handle_(other.handle()) {}
+
+  T* allocate(std::size_t count) {
+    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) {
+      detail::out_of_memory();
+    }
+    void* block = detail::allocate(handle_, count * sizeof(T), alignof(T));
+    if (block == nullptr) detail::out_of_memory();
+    return static_cast<T*>(block);
+  }
+  void deallocate(T* block, std::size_t) noexcept { umemcg_free(block); }
+
+  umemcg_group* handle() const noexcept { return handle_; }
+
+ private:
+  umemcg_group* handle_;
+};
+
+template <typename T, typename U>
+bool operator==(const allocator<T>& a, const allocator<U>& b) noexcept {
+  return a.handle() == b.handle();
+}
+template <typename T, typename U>
+bool operator!=(const allocator<T>& a, const allocator<U>& b) noexcept {
+  return a.handle() != b.handle();
+}
+
+}  // namespace umemcg
+
+#endif  // UMEMCG_UMEMCG_HPP

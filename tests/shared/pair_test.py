@@ -1,0 +1,48 @@
+"""Processes under one limit: their sum never exceeds it, and all run on."""
+
+import re
+import time
+
+from domain import domain_of
+from harness import MIB, RESERVE, check, main
+from world import ended, program, say, start, stress_seconds
+
+LIMIT = 100 * MIB
+
+
+def finish(process, seconds):
+    """(most held, refusals, rounds) that a churn.c says at its end."""
+    output, complaints = process.communicate(timeout=seconds + 60)
+    check(process.returncode == 0,
+          f"status {process.returncode}: {output}{complaints}")
+    return [int(number) for number in re.findall(r"\d+", output)]
+
+
+def two_that_want_80_of_100(umemcg):
+    seconds = stress_seconds() or 4
+    with domain_of(umemcg, "/both") as domain:
+        domain.done("set", "/both", "memory.max", str(LIMIT))
+        command = [program("churn"), 80, seconds]
+        with ended(start(umemcg, domain.name, "/both", *command, 1)) as one, \
+                ended(start(umemcg, domain.name, "/both", *command, 2)) as two:
+            end = time.monotonic() + seconds
+            seen = []
+            while time.monotonic() < end:
+                seen.append(domain.number("/both", "memory.current"))
+            results = [finish(process, seconds) for process in (one, two)]
+        peak = domain.number("/both", "memory.peak")
+        events = domain.get("/both", "memory.events")
+        check(domain.number("/both", "memory.current") == 0, "something left")
+    say(f"most {max(seen)} of {len(seen)} looks, peak {peak}, (held, refused, "
+        f"rounds): {results}")
+    check(max(seen) <= LIMIT + RESERVE, f"{max(seen)} bytes at once")
+    check(LIMIT - 8 * MIB <= peak <= LIMIT + RESERVE, f"peak {peak}")
+    for most, refusals, rounds in results:
+        check(refusals > 0, "one was never refused")
+        check(most >= 20 * MIB, f"one had no more than {most} bytes")
+        check(rounds > 20 * seconds, f"one came to a halt: {rounds} rounds")
+    check("oom_kill 0" in events and "max 0\n" not in events, events)
+
+
+if __name__ == "__main__":
+    main([two_that_want_80_of_100])
