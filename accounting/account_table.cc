@@ -132,9 +132,12 @@ uint32_t nearest_online(uint32_t group) {
   return kRootGroup;
 }
 
-// Looks at one account after the tree has changed. REQUIRES: table_lock.
+// Looks at one account after the tree has changed. What it sees of the tree
+// holds until the ledger is turned: a recount comes before or after, and no row
+// is used again in between. REQUIRES: table_lock.
 void update(Account& account) {
   if (!in_use(account)) return;
+  ChargeSection section;
   const uint32_t charged = account.charged.load(kRelaxed);
   const bool gone = account.stale.load(kRelaxed) ||
                     group_id(g_segment, account.group.load(kRelaxed)) !=

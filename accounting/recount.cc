@@ -197,17 +197,19 @@ RecountResult recount(Segment& segment) {
   const uint64_t since = sys::monotonic_ns();
   {
     GateClosed gate(segment);
+    // What makes one due from here on, the next will see.
+    header.recount_due.store(0, kRelaxed);
     result.done = gather(segment, gate, tables);
     fault_point("recounting: the gate is closed");
     if (result.done) apply(segment, tables, result);
   }
   result.closed_ns = sys::monotonic_ns() - since;
   if (result.done) {
-    header.recount_due.store(0, kRelaxed);
     header.recounts.fetch_add(1, kRelaxed);
     header.pages_corrected.fetch_add(static_cast<uint64_t>(result.pages),
                                      kRelaxed);
   } else {
+    header.recount_due.store(1, kRelaxed);
     header.recounts_voided.fetch_add(1, kRelaxed);
   }
   return result;
@@ -241,6 +243,8 @@ int64_t audit(Segment& segment) {
   if (segment.header().recount_due.load(kRelaxed) != 0) return -1;
   GateClosed gate(segment);
   if (!gather(segment, gate, tables)) return -1;
+  // Somebody may have found meanwhile that they do not agree.
+  if (segment.header().recount_due.load(kRelaxed) != 0) return -1;
   // A mark that is left is that of a process that died with it.
   if (anybody_charging(segment)) return -1;
   int64_t wrong = 0;

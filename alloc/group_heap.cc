@@ -206,6 +206,7 @@ UMEMCG_COLD Account* find_live_account(Account* account) {
 
 template <typename Allocate>
 void* call_in(Account& account, Allocate allocate) {
+  check_fork();
   check_attention();
   Account* to = &account;
   if (UMEMCG_UNLIKELY(is_gone(account))) to = find_live_account(to);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <threads.h>
 
+#include "alloc/fork.h"
 #include "alloc/mimalloc_calls.h"
 #include "base/attributes.h"
 #include "shim/init.h"
@@ -42,6 +43,8 @@ Result run_thread(void* argument) {
 template <typename Result, typename Create>
 int start_thread(Result (*function)(void*), void* argument, int refused,
                  Create create) {
+  // The child of a fork is to notice while it is one thread.
+  check_fork();
   auto* start = static_cast<Start<Result>*>(
       g_malloc_calls.malloc_call(sizeof(Start<Result>)));
   if (start == nullptr) return refused;

@@ -60,8 +60,9 @@ TEST_F(CacheOfAnotherGroup, CountsForWhoeverTakesIt) {
     EXPECT_LE(got, 20 * kMiB);
     EXPECT_GE(got, 16 * kMiB);  // mimalloc rounds blocks up by a fifth at most
     EXPECT_LE(number(b, "memory.current"), int64_t{20 * kMiB + 256 * 1024});
-    // Nearly all that A held was free; B had 20 MiB of it.
-    EXPECT_LE(number(a, "memory.current"), left - int64_t{15 * kMiB});
+    // Nearly all that A held was free. How much of it is among B's 20 MiB is up
+    // to mimalloc; what is, left A.
+    EXPECT_LT(number(a, "memory.current"), left);
     free_all(blocks);
     ASSERT_EQ(umemcg_thread_set(nullptr, nullptr), 0);
     EXPECT_EQ(umemcg_group_remove(("/a" + name).c_str()), 0);

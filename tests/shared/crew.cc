@@ -70,7 +70,10 @@ void Crew::work(int place, uint32_t seed, const Fate& fate) {
     _exit(1);
   }
   if (doomed) {
-    for (uint32_t i = 0; i < fate.steps; ++i) workload.step();
+    for (uint32_t i = 0; i < fate.steps; ++i) {
+      workload.step();
+      restore_limits();
+    }
     _exit(0);
   }
   while (obey(*board_, own, workload)) {

@@ -20,6 +20,7 @@ namespace {
 std::atomic<uint64_t> waits{0};
 std::string target;  // empty: any
 uint32_t left = 0;   // passages
+bool lowered = false;
 
 [[noreturn]] void die() {
   kill(getpid(), SIGKILL);
@@ -34,7 +35,9 @@ void lower_limits(const char* label) {
       (target == "between the levels of an undo" &&
        std::strcmp(label, "between the levels of a charge") == 0);
   static uint32_t passages = 0;
-  if (now && ++passages % 16 == 0) forbid_growth();
+  if (!now || ++passages % 4 != 0) return;
+  forbid_growth();
+  lowered = true;
 }
 
 void pass(const char* label) {
@@ -63,6 +66,11 @@ void die_at(const char* label, uint32_t passage) {
   target = label != nullptr ? label : "";
   left = passage;
   g_fault_point_hook.install(pass);
+}
+
+void restore_limits() {
+  if (lowered) set_tree_limits();
+  lowered = false;
 }
 
 uint64_t gate_waits() { return waits; }

@@ -12,6 +12,10 @@ namespace umemcg::shared {
 // label, or of any label if it is null; the first is 1, and 0 is never.
 void die_at(const char* label, uint32_t passage);
 
+// After a step: if limits were lowered for the sake of a label, they are what
+// they were.
+void restore_limits();
+
 // How often threads of this process have waited at the gate.
 uint64_t gate_waits();
 

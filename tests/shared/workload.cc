@@ -232,9 +232,8 @@ void Workload::make_and_leave_group() {
   if (create_group(g_segment, path.c_str(), &group) != 0) return;
   Account* account = account_of(group);
   if (account == nullptr) return;
-  if (pages_charged(*account, 5, kPlainPart)) {
-    holding_of(*account).pages[kPlainPart] += 5;
-  }
+  Holding& holding = holding_of(*account);
+  if (pages_charged(*account, 5, kPlainPart)) holding.pages[kPlainPart] += 5;
 }
 
 void Workload::switch_controller() {
