@@ -42,11 +42,11 @@ struct alignas(kCacheSeparation) Account {
   std::atomic<bool> inherited;
   std::atomic<bool> stale;
   std::atomic<bool> released;
-  // Handles, and threads that have a theap of it: it is not released before
-  // they are gone.
-  std::atomic<uint32_t> users;
-  // Of the users: handles that umemcg_group_open gave (shim/group_handle.h).
-  std::atomic<uint32_t> handles;
+  // Threads that have a theap of it, and others who rely on its heap, in the
+  // low half; handles that umemcg_group_open gave (shim/group_handle.h) in the
+  // high one. It is not released before all are gone, and its heap does not go
+  // before the former are.
+  std::atomic<uint64_t> users;
   // The mimalloc heap of the group in this process (alloc/group_heap.h).
   std::atomic<void*> heap;
   // Since when it is known to be empty, once its group is gone
@@ -122,9 +122,18 @@ void sync_accounts();
 // The same for one account, at once.
 void sync_account(Account& account);
 
-// A reference, for handles and theaps. False if the account has been released.
+// A reference, for theaps. False if the account has been released.
 bool account_get(Account& account);
 void account_put(Account& account);
+// The same for handles. put: false if there are none.
+bool account_get_handle(Account& account);
+bool account_put_handle(Account& account);
+
+// How many rely on the account's heap: `users` without the handles.
+UMEMCG_FAST uint32_t heap_users(const Account& account) {
+  // acquire: pairs with account_put().
+  return static_cast<uint32_t>(account.users.load(std::memory_order_acquire));
+}
 
 // Releases a stale account that holds nothing: the ledger's row and the id are
 // free again. False if it still holds something or has users. REQUIRES: its

@@ -224,18 +224,41 @@ void sync_account(Account& account) {
   update(account);
 }
 
-// seq_cst in both: either the release sees the new user, or the user sees that
-// the account has gone.
-bool account_get(Account& account) {
-  account.users.fetch_add(1, kSeqCst);
+namespace {
+
+constexpr uint64_t kOneHandle = uint64_t{1} << 32;
+
+// seq_cst here and in account_release(): either the release sees the new user,
+// or the user sees that the account has gone.
+bool add_user(Account& account, uint64_t one) {
+  account.users.fetch_add(one, kSeqCst);
   if (account.released.load(kSeqCst)) {
-    account.users.fetch_sub(1, kSeqCst);
+    account.users.fetch_sub(one, kSeqCst);
     return false;
   }
   return true;
 }
 
+}  // namespace
+
+bool account_get(Account& account) { return add_user(account, 1); }
+
 void account_put(Account& account) { account.users.fetch_sub(1, kSeqCst); }
+
+bool account_get_handle(Account& account) {
+  return add_user(account, kOneHandle);
+}
+
+bool account_put_handle(Account& account) {
+  uint64_t users = account.users.load(kRelaxed);
+  while (users >= kOneHandle) {
+    if (account.users.compare_exchange_weak(users, users - kOneHandle,
+                                            kSeqCst)) {
+      return true;
+    }
+  }
+  return false;
+}
 
 bool account_release(Account& account) {
   LockGuard guard(table_lock);

@@ -59,10 +59,10 @@ mi_heap_t* take_inherited(const Account& account) {
 
 // REQUIRES: within a MakingScope.
 mi_heap_t* ensure_heap(Account& account) {
-  mi_heap_t* heap = heap_of(account);
-  if (heap != nullptr) return heap;
+  // Under the lock even if there is one: it may be about to be deleted, by
+  // somebody who has not seen the caller's reference (delete_heap).
   LockGuard guard(heap_lock);
-  heap = heap_of(account);
+  mi_heap_t* heap = heap_of(account);
   if (heap != nullptr) return heap;
   heap = take_inherited(account);
   if (heap == nullptr) heap = mi_heap_new();
@@ -141,7 +141,7 @@ bool delete_heap(Account& account) {
   if (!heap_lock.try_lock()) return false;
   mi_heap_t* heap = heap_of(account);
   // A thread that came late has a reference, and a theap.
-  const bool unused = account.users.load(std::memory_order_acquire) == 0;
+  const bool unused = heap_users(account) == 0;
   const bool deleted = heap == nullptr || (unused && is_empty(heap));
   if (heap != nullptr && deleted) {
     account.heap.store(nullptr, std::memory_order_relaxed);

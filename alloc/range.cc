@@ -70,6 +70,9 @@ size_t resource_limit(int resource) {
 // Where to ask for the next range: between 2 and 6 TiB, at random, upwards, as
 // mimalloc itself does for its arenas.
 uintptr_t first_hint() {
+#if defined(__SANITIZE_THREAD__)
+  return kTiB / 4;  // where the sanitizer has a shadow
+#endif
   // 16 bytes at any address.
   const auto* random = reinterpret_cast<const char*>(::getauxval(AT_RANDOM));
   uint64_t bits = 0;

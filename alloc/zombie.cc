@@ -11,6 +11,7 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "stock/current.h"
+#include "stock/obj_stock.h"
 
 namespace umemcg {
 namespace {
@@ -155,9 +156,10 @@ bool stays_empty(Account& account) {
 bool bury(Account& account) {
   if (account.cached_pages.load(kRelaxed) != 0) sort_misplaced();
   purge_cached(account, INT64_MAX, PurgeReason::kTrim);
+  drain_objects_of(account);
   drain_words(account);
-  // acquire: pairs with account_put(), after which its theap is gone.
-  if (account.users.load(std::memory_order_acquire) != 0) return false;
+  // Handles keep the account, but not its heap.
+  if (heap_users(account) != 0) return false;
   if (holds_pages(account)) {
     account.empty_ms.store(0, kRelaxed);
     return false;
@@ -219,7 +221,9 @@ void bury_zombies() {
   lock.unlock();
 }
 
+void dbg_dump();//DBG
 void bury_all_zombies() {
+  dbg_dump();//DBG
   if (process_account() == nullptr) return;
   LockGuard guard(lock);
   sync_accounts();
@@ -231,6 +235,32 @@ void bury_all_zombies() {
   }
 }
 
+//DBG-BEGIN
+}
+#include <stdio.h>
+#include <stdlib.h>
+#include "accounting/mem_cgroup.h"
+namespace umemcg {
+void dbg_dump() {
+  static int n = 0;
+  if (getenv("UDBG") == nullptr || ++n < 490) return;
+  if (n > 491) return;
+  for_each_slice([](SliceNumber number, Slice& slice) {
+    const SliceWord word = slice.load();
+    if (word.owner() == 0) return;
+    Account* a = account_at(word.owner());
+    if (a == records_account() || a == home_account()) return;
+    auto* address = reinterpret_cast<void*>(slice_address(number));
+    mi_heap_t* h = mi_heap_of(address);
+    fprintf(stderr, "SLICE %u owner %u group %u stale %d users %lx used %x cached %x heap %p acct heap %p main %p queued %d\n", number, word.owner(), a->group.load(), a->stale.load(), (unsigned long)a->users.load(), word.used(), word.cached(), (void*)h, (void*)heap_of(*a), (void*)mi_heap_main(), word.queued());
+  });
+  for (uint32_t id = 1; id <= account_count(); ++id) {
+    Account& a = *account_at(id);
+    if (a.group_id == 0) continue;
+    fprintf(stderr, "ACCT %u group %u charged %u stale %d users %lx pages %ld ledger %ld kmem %ld rem %ld heap %p cached %ld\n", id, a.group.load(), a.charged.load(), a.stale.load(), (unsigned long)a.users.load(), (long)account_pages(a), (long)a.ledger->pages.load(), (long)a.ledger->kmem.load(), (long)a.remainder[0].load(), (void*)heap_of(a), (long)a.cached_pages.load());
+  }
+}
+//DBG-END
 void reset_zombies() {
   lock.reset();
   cursor = 0;

@@ -134,23 +134,15 @@ uint64_t owner_ino(const Account& account) {
   return group != kNone ? group_id(g_segment, group) : 0;
 }
 
-bool take_reference(Account& account) {
-  if (!account_get(account)) return false;
-  account.handles.fetch_add(1, kRelaxed);
-  return true;
-}
+bool take_reference(Account& account) { return account_get_handle(account); }
 
+// If its group is gone so is the account, unless something is charged. That it
+// is may not be known yet: looks through all accounts have their pauses.
 bool drop_reference(Account& account) {
-  uint32_t handles = account.handles.load(kRelaxed);
-  while (handles != 0) {
-    if (account.handles.compare_exchange_weak(handles, handles - 1, kRelaxed)) {
-      account_put(account);
-      // Its group is gone: so is the account, unless something is charged.
-      if (account.stale.load(kRelaxed)) account_release(account);
-      return true;
-    }
-  }
-  return false;
+  if (!account_put_handle(account)) return false;
+  if (!still_online(MadeFor(account))) sync_account(account);
+  if (account.stale.load(kRelaxed)) account_release(account);
+  return true;
 }
 
 }  // namespace umemcg

@@ -20,7 +20,7 @@ namespace {
 constexpr int kThreads = 4;
 constexpr int kGroups = 6;
 // Of some hundred MiB that have come and gone.
-constexpr int64_t kMostLeft = int64_t{1} << 20;
+constexpr int64_t kMostLeft = 0;
 constexpr auto kDuration = std::chrono::milliseconds(1500);
 
 std::string name_of(size_t number) {
