@@ -39,6 +39,9 @@ struct alignas(kCacheSeparation) Account {
   std::atomic<uint32_t> generation;  // of this place in the table, for handles
   std::atomic<uint64_t> group_id;    // 0: the row is free
   std::atomic<uint32_t> charged;     // index
+  // Of that: an account that is inherited or released does not pin its row.
+  std::atomic<uint64_t> charged_id;
+  uint32_t next_free;  // while the row is free: another's id
   std::atomic<bool> inherited;
   std::atomic<bool> stale;
   std::atomic<bool> released;
@@ -59,6 +62,8 @@ struct alignas(kCacheSeparation) Account {
   // number + 1; 0 is empty.
   alignas(kCacheSeparation) std::atomic<uint32_t> cached_head;
   std::atomic<int64_t> cached_pages;
+  // Pages charged for objects that have no counter of their own.
+  std::atomic<int64_t> plain_pages;
   // Bytes of objects' charges that are in no thread's stock, by what their
   // pages are charged to beside the group (0 kmem, 1 sock, 2 nothing):
   // nr_charged_bytes. Below a page each, but for moments.
@@ -147,6 +152,8 @@ int64_t account_pages(const Account& account);
 // In the child of a fork that joined the domain as a process of its own: all
 // accounts so far are inherited.
 void accounts_inherit();
+// It could not go on with accounts of its own: they are its own after all.
+void accounts_keep();
 // In the child of any fork: whoever held the lock is not here.
 void accounts_reset_lock();
 

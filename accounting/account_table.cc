@@ -26,7 +26,7 @@ constexpr uint64_t kLookPause = 4;
 
 constinit std::atomic<uint32_t> count{0};
 constinit Lock table_lock;
-// Free ids, linked through `charged`; 0 ends.
+// Free ids, linked through `next_free`; 0 ends.
 constinit uint32_t free_ids = 0;
 // By group: the id of its account; 0 none.
 constinit std::atomic<std::atomic<uint32_t>*> by_group{nullptr};
@@ -77,7 +77,7 @@ Account* take_row() {
   if (free_ids != 0) {
     Account* account = account_at(free_ids);
     if (account == nullptr) return nullptr;
-    free_ids = account->charged.load(kRelaxed);
+    free_ids = account->next_free;
     return account;
   }
   const uint32_t id = count.load(kRelaxed) + 1;
@@ -88,7 +88,7 @@ Account* take_row() {
 
 // REQUIRES: table_lock.
 void put_row(Account& account) {
-  account.charged.store(free_ids, kRelaxed);
+  account.next_free = free_ids;
   free_ids = account.id;
 }
 
@@ -107,12 +107,14 @@ Account* make_account(uint32_t group) {
   account->ledger_index = ledger;
   account->group.store(group, kRelaxed);
   account->charged.store(charged, kRelaxed);
+  account->charged_id.store(group_id(g_segment, charged), kRelaxed);
   account->inherited.store(false, kRelaxed);
   account->stale.store(false, kRelaxed);
   account->heap.store(nullptr, kRelaxed);
   // (Its stack stays: slices of others may be in it, see note_misplaced().)
   account->cached_pages.store(0, kRelaxed);
   for (auto& remainder : account->remainder) remainder.store(0, kRelaxed);
+  account->plain_pages.store(0, kRelaxed);
   account->generation.fetch_add(1, kRelaxed);
   account->users.store(0, kRelaxed);
   account->released.store(false, kSeqCst);
@@ -162,7 +164,10 @@ const AccountMap& account_map() {
       sizeof(Account),
       offsetof(Account, id),
       offsetof(Account, charged),
+      offsetof(Account, charged_id),
       offsetof(Account, inherited),
+      offsetof(Account, released),
+      0,
   };
   return map;
 }
@@ -188,15 +193,30 @@ Account* account_of(uint32_t group) {
   return account;
 }
 
+namespace {
+// Where charges for an account that is not current go. The row of what it
+// charged last may be another group's by now, if nothing has pinned it since:
+// then nobody knows its ancestors any more, and the process's group pays.
+uint32_t successor_group(const Account& account) {
+  const uint32_t group = account.group.load(kRelaxed);
+  if (group_id(g_segment, group) == account.group_id.load(kRelaxed) &&
+      group_online(g_segment, group)) {
+    return group;
+  }
+  const uint32_t charged = account.charged.load(kRelaxed);
+  if (group_id(g_segment, charged) == account.charged_id.load(kRelaxed)) {
+    return charged;
+  }
+  const ProcessSlot* slot = g_segment.process(this_process());
+  return slot != nullptr ? slot->group.load(kRelaxed) : kRootGroup;
+}
+}  // namespace
+
 Account* current_of(Account* account) {
   const bool inherited = account->inherited.load(kRelaxed);
   if (!inherited && !account->stale.load(kRelaxed)) return account;
   ChargeSection section;  // as in account_of()
-  const bool same = group_id(g_segment, account->group.load(kRelaxed)) ==
-                        account->group_id.load(kRelaxed) &&
-                    group_online(g_segment, account->group.load(kRelaxed));
-  Account* now = account_of(same ? account->group.load(kRelaxed)
-                                 : account->charged.load(kRelaxed));
+  Account* now = account_of(successor_group(*account));
   return now != nullptr ? now : account;
 }
 
@@ -292,6 +312,13 @@ void accounts_inherit() {
     account->inherited.store(true, kRelaxed);
     account->cached_head.store(0, kRelaxed);
     account->cached_pages.store(0, kRelaxed);
+  }
+}
+
+void accounts_keep() {
+  const uint32_t last = account_count();
+  for (uint32_t id = 1; id <= last; ++id) {
+    account_at(id)->inherited.store(false, kRelaxed);
   }
 }
 

@@ -65,7 +65,8 @@ void show_procs(Segment& segment, uint32_t group, TextBuffer& out) {
   for (uint32_t i = 0; i < segment.processes_used(); ++i) {
     const ProcessSlot& slot = *segment.process(i);
     if (slot.group.load(kRelaxed) == group && live.has(i)) {
-      out.signed_number(slot.pid.load(kRelaxed)).character('\n');
+      out.signed_number(live.visible(i, slot.pid.load(kRelaxed)));
+      out.character('\n');
     }
   }
 }
@@ -75,9 +76,10 @@ void show_threads(Segment& segment, uint32_t group, TextBuffer& out) {
   const LiveProcesses live(segment);
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
     const StockLine& line = *segment.line(i);
-    if (group_of_line(segment, line) == group &&
-        live.has(line.owner.load(kRelaxed) - 1)) {
-      out.signed_number(line.thread.load(kRelaxed)).character('\n');
+    const uint32_t process = line.owner.load(kRelaxed) - 1;
+    if (group_of_line(segment, line) == group && live.has(process)) {
+      out.signed_number(live.visible(process, line.thread.load(kRelaxed)));
+      out.character('\n');
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include "accounting/account_table.h"
 #include "accounting/gate.h"
+#include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/rows.h"
 #include "accounting/stat_line.h"
@@ -116,6 +117,7 @@ void turn_ledger(Account& account, uint32_t group) {
   fault_point("between the ledger and the former group's count");
   account.counter.store(&g_segment.group(group)->memory, kRelaxed);
   account.charged.store(group, kRelaxed);
+  account.charged_id.store(group_id(g_segment, group), kRelaxed);
   // The kinds' counters are hierarchical too: nothing to do for them.
   g_segment.group(before)->ledgers.fetch_sub(1, std::memory_order_seq_cst);
 }

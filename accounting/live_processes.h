@@ -12,7 +12,9 @@ namespace umemcg {
 class LiveProcesses {
  public:
   explicit LiveProcesses(Segment& segment)
-      : segment_(segment), known_(segment.processes_used()) {
+      : segment_(segment),
+        namespace_(segment.is_private() ? 0 : own_pid_namespace()),
+        known_(segment.processes_used()) {
     if (known_ > kMost) known_ = kMost;
     processes_alive(segment, alive_, known_);
   }
@@ -24,11 +26,23 @@ class LiveProcesses {
                             : process_alive(segment_, process);
   }
 
+  // The number of the process, or of a thread of it, as the caller may use it:
+  // 0 in another pid namespace, as the kernel shows those.
+  int32_t visible(uint32_t process, int32_t number) const {
+    if (segment_.is_private()) return number;
+    const ProcessSlot* slot = segment_.process(process);
+    const bool here =
+        slot != nullptr &&
+        slot->pid_namespace.load(std::memory_order_relaxed) == namespace_;
+    return here ? number : 0;
+  }
+
  private:
   // On the stack, so not many; a table that is larger is asked one by one.
   static constexpr uint32_t kMost = 4096;
 
   Segment& segment_;
+  const uint64_t namespace_;
   uint32_t known_;
   bool alive_[kMost];
 };

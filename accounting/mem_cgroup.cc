@@ -189,10 +189,10 @@ void remove_empty(Segment& segment, uint32_t group) {
 }
 }  // namespace
 
-int remove_group(Segment& segment, uint32_t group) {
+namespace {
+// REQUIRES: the segment's lock.
+int remove_locked(Segment& segment, uint32_t group) {
   if (group == kRootGroup) return EBUSY;
-  TreeChange change(segment);
-  if (!change.held()) return EAGAIN;
   if (!group_online(segment, group)) return ENOENT;
   if (has_online_child(segment, group)) return EBUSY;
   if (inhabited(segment, group)) {
@@ -202,6 +202,18 @@ int remove_group(Segment& segment, uint32_t group) {
   }
   remove_empty(segment, group);
   return 0;
+}
+}  // namespace
+
+int remove_group(Segment& segment, uint32_t group) {
+  TreeChange change(segment);
+  return change.held() ? remove_locked(segment, group) : EAGAIN;
+}
+
+int remove_group_at(Segment& segment, const char* path) {
+  TreeChange change(segment);
+  if (!change.held()) return EAGAIN;
+  return remove_locked(segment, find_path(segment, path));
 }
 
 void make_transient(Segment& segment, uint32_t group) {

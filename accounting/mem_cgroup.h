@@ -51,6 +51,9 @@ void remove_if_deserted(Segment& segment, uint32_t group);
 // ENOENT (it is not online), EAGAIN (the lock could not be had).
 int remove_group(Segment& segment, uint32_t group);
 
+// The same for the group that is at `path` then (ENOENT: none).
+int remove_group_at(Segment& segment, const char* path);
+
 // Frees the rows of offline groups to which nothing refers any more. How many.
 // Takes the lock.
 uint32_t release_groups(Segment& segment);

@@ -125,13 +125,17 @@ struct AccountMap {
   uint32_t block_count;
   uint32_t block_rows;
   uint32_t row_size;
-  // In a row: uint32_t, uint32_t and a byte.
+  // In a row: uint32_t, uint32_t, the uint64_t id of the group that `charged`
+  // is the index of, and two bytes.
   uint32_t id_offset;
   uint32_t charged_offset;
+  uint32_t charged_id_offset;
   uint32_t inherited_offset;
+  uint32_t released_offset;
+  uint32_t reserved;
 };
 
 inline constexpr uint64_t kPageTableMagic = 0x70616765732d3031;  // "10-segap"
-inline constexpr uint64_t kAccountMagic = 0x6f776e6572732d31;    // "1-srenwo"
+inline constexpr uint64_t kAccountMagic = 0x6f776e6572732d32;    // "2-srenwo"
 
 }  // namespace umemcg

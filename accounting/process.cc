@@ -22,13 +22,6 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 constinit uint32_t own_slot = kNone;
 
-// The inode of the calling process's pid namespace; 0 if that cannot be told.
-uint64_t own_pid_namespace() {
-  ErrnoSaver saver;
-  struct stat info;
-  return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
-}
-
 // Clock ticks since boot: the 22nd word of stat, the second being a name in
 // parentheses that may hold anything.
 uint64_t own_start_time() {
@@ -136,9 +129,9 @@ void processes_alive(Segment& segment, bool* alive, uint32_t count) {
   }
 }
 
-int move_process(Segment& segment, uint32_t process, uint32_t group) {
-  TreeChange change(segment);
-  if (!change.held()) return EAGAIN;
+namespace {
+// REQUIRES: the segment's lock.
+int move_locked(Segment& segment, uint32_t process, uint32_t group) {
   if (!group_online(segment, group)) return ENOENT;
   if (!process_alive(segment, process)) return ESRCH;
   ProcessSlot& slot = *segment.process(process);
@@ -150,6 +143,25 @@ int move_process(Segment& segment, uint32_t process, uint32_t group) {
   // release: pairs with accounts_outdated().
   segment.header().generation.fetch_add(1, std::memory_order_release);
   return 0;
+}
+}  // namespace
+
+int move_process(Segment& segment, uint32_t process, uint32_t group) {
+  TreeChange change(segment);
+  return change.held() ? move_locked(segment, process, group) : EAGAIN;
+}
+
+int move_pid(Segment& segment, int32_t pid, uint32_t group, uint64_t id) {
+  TreeChange change(segment);
+  if (!change.held()) return EAGAIN;
+  if (group_id(segment, group) != id) return ENOENT;
+  return move_locked(segment, find_process(segment, pid), group);
+}
+
+uint64_t own_pid_namespace() {
+  ErrnoSaver saver;
+  struct stat info;
+  return ::stat("/proc/self/ns/pid", &info) == 0 ? info.st_ino : 0;
 }
 
 uint32_t find_process(Segment& segment, int32_t pid) {

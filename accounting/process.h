@@ -52,6 +52,14 @@ int move_process(Segment& segment, uint32_t process, uint32_t group);
 // namespace), or kNone.
 uint32_t find_process(Segment& segment, int32_t pid);
 
+// move_process() for the process that has that pid then, to the group that had
+// that id when it was looked up (ENOENT: its row is another's by now).
+int move_pid(Segment& segment, int32_t pid, uint32_t group, uint64_t id);
+
+// The inode of the calling process's pid namespace, which slots in a domain
+// name too; 0 if that cannot be told.
+uint64_t own_pid_namespace();
+
 // Adds `by` to a per-subtree count of `group` and its ancestors.
 void add_to_ancestors(Segment& segment, uint32_t group,
                       std::atomic<uint32_t> Group::*count, int by);

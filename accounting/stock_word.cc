@@ -31,13 +31,15 @@ int64_t drain(Segment& segment, std::atomic<uint64_t>& slot, StockWord word) {
   uint64_t bits = word.bits();
   if (!slot.compare_exchange_strong(bits, drained.bits(), kRelaxed)) return 0;
   fault_point("between a drained word and the counter");
-  // The ledger may have become another group's in between, and the same word
-  // have come back: then the counter is left too high, for a recount.
-  if (group_of_word(segment, word) != group) {
+  // The ledger may have been turned to an ancestor in between. But if it has
+  // become another group's, and the same word has come back, nobody knows whose
+  // pages these are: then the counter is left too high, for a recount.
+  const uint32_t now = group_of_word(segment, word);
+  if (UMEMCG_UNLIKELY(now != group) && !in_subtree(segment, group, now)) {
     segment.header().recount_due.store(1, kRelaxed);
     return 0;
   }
-  segment.group(group)->memory.uncharge(word.pages());
+  segment.group(now)->memory.uncharge(word.pages());
   count_uncharged(*segment.ledger(word.ledger()), word.pages());
   return word.pages();
 }

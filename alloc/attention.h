@@ -26,6 +26,10 @@ void raise_attention();
 
 UMEMCG_COLD void serve_attention();
 
+// The tree has changed since the thread last looked: if its process was moved,
+// or its group removed, attention is raised. Takes no lock.
+void notice_tree();
+
 // At the beginning of an allocation.
 UMEMCG_FAST void check_attention() {
   if (UMEMCG_UNLIKELY(t_context.attention)) serve_attention();

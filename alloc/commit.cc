@@ -263,7 +263,18 @@ bool make_room_anywhere(size_t size) {
                               PurgeReason::kReclaim) > 0;
 }
 
+// Something new was charged: whoever changed the tree may have moved the
+// process. One load of a line that hardly ever changes.
+void look_for_changes() {
+  const auto& generation = g_segment.header().generation;
+  if (UMEMCG_UNLIKELY(generation.load(kRelaxed) != t_context.tree)) {
+    g_tree_changed_hook();
+  }
+}
+
 }  // namespace
+
+constinit Hook<void()> g_tree_changed_hook{[] {}};
 
 void set_commit_protects(bool on) { commit_protects.store(on, kRelaxed); }
 
@@ -280,6 +291,7 @@ bool commit_pages(uintptr_t start, size_t size, bool* is_zero) {
         try_commit(range, *account, entry.compounds(), &needed, &failed);
     entry.leave();
     if (UMEMCG_LIKELY(result == Result::kDone)) {
+      if (needed.charge() != 0) look_for_changes();
       if (is_zero != nullptr) *is_zero = !needed.touched;
       return true;
     }

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/hook.h"
+
 namespace umemcg {
 
 // Makes [start, start + size) usable, charged to the calling thread's account
@@ -19,6 +21,10 @@ namespace umemcg {
 // kept: the allocation may yet succeed. *is_zero (may be null) says whether all
 // of it is known to be zero.
 bool commit_pages(uintptr_t start, size_t size, bool* is_zero);
+
+// Called when pages were charged after the tree has changed, and until the
+// thread has looked at that (alloc/attention.h).
+extern constinit Hook<void()> g_tree_changed_hook;
 
 // mimalloc has no more use for it: its pages are cached from now on.
 void decommit_pages(uintptr_t start, size_t size);

@@ -20,17 +20,22 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 constinit Lock process_lock;
 
-// The process was moved, or its group is gone: new charges go elsewhere. Its
-// account has a reference as long as it is the process's.
+// Whether new charges of the process go elsewhere: it was moved, or its group
+// is gone.
+bool process_moved() {
+  const ProcessSlot* slot = g_segment.process(this_process());
+  const Account& account = *process_account();
+  return slot != nullptr &&
+         (slot->group.load(kRelaxed) != account.group.load(kRelaxed) ||
+          account.stale.load(kRelaxed));
+}
+
+// Its account has a reference as long as it is the process's.
 void follow_process() {
-  ProcessSlot* slot = g_segment.process(this_process());
-  if (slot == nullptr) return;
-  const uint32_t group = slot->group.load(kRelaxed);
+  if (!process_moved() || !process_lock.try_lock()) return;
   Account* before = process_account();
-  if (group == before->group && !before->stale.load(kRelaxed)) return;
-  if (!process_lock.try_lock()) return;
-  before = process_account();
-  Account* now = account_of(group);
+  const ProcessSlot* slot = g_segment.process(this_process());
+  Account* now = account_of(slot->group.load(kRelaxed));
   if (now != nullptr && now != before && account_get(*now)) {
     set_accounts(now, records_account());
     if (before != home_account()) account_put(*before);
@@ -44,17 +49,22 @@ void look_at_tree() {
   follow_process();
 }
 
+// Whether nothing new goes to it: its group is gone, or it is the parent's that
+// this process was forked from.
+bool is_left(const Account& account) {
+  return account.stale.load(kRelaxed) || account.inherited.load(kRelaxed);
+}
+
 // What the thread was put into, and its scope, when their groups are gone.
 void leave_stale_groups() {
   Account* tag = t_context.tag;
-  if (tag != nullptr && tag->stale.load(kRelaxed)) {
-    put_thread_into(current_of(tag));
-  }
+  if (tag != nullptr && is_left(*tag)) put_thread_into(current_of(tag));
   Account* active = t_context.active;
-  if (active != nullptr && active->stale.load(kRelaxed) &&
-      active->generation == t_context.active_generation) {
-    store_active(current_of(active));
-  }
+  if (active == nullptr || !is_left(*active)) return;
+  // Nothing holds a scope's account: its place may be another's.
+  const bool same =
+      active->generation.load(kRelaxed) == t_context.active_generation;
+  store_active(same ? current_of(active) : nullptr);
 }
 
 Account* heir_of(Account* account) {
@@ -65,6 +75,33 @@ Account* heir_of(Account* account) {
 }
 
 }  // namespace
+
+namespace {
+
+uint32_t tree_generation() {
+  // acquire: pairs with the changes, which are there when it is seen.
+  return g_segment.header().generation.load(std::memory_order_acquire);
+}
+
+// Whether the thread is to charge something else than it does, as far as that
+// can be seen without a lock.
+bool out_of_place() {
+  return process_moved() || is_elsewhere() || is_gone(*thread_account());
+}
+
+}  // namespace
+
+void notice_tree() {
+  if (process_account() == nullptr || t_context.exiting || making_heap()) {
+    return;
+  }
+  const uint32_t tree = tree_generation();
+  if (out_of_place()) {
+    raise_attention();
+  } else {
+    t_context.tree = tree;
+  }
+}
 
 void serve_attention() {
   if (making_heap() || t_heaps.under_way != 0) return;

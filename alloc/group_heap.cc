@@ -10,6 +10,7 @@
 #include "alloc/fork.h"
 #include "alloc/own_map.h"
 #include "alloc/page_table.h"
+#include "alloc/switch.h"
 #include "alloc/thread_heaps.h"
 #include "alloc/turn.h"
 #include "base/errno_saver.h"
@@ -19,24 +20,6 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-
-// Between what a handler of the same thread may see.
-void order_for_handlers() {
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-}
-
-// Whether nothing new is to be charged to it. (A removal that comes between
-// this look and what follows is noticed by the next sync.)
-UMEMCG_FAST bool is_gone(const Account& account, const Group& group) {
-  return account.stale.load(kRelaxed) ||
-         group.state.load(kRelaxed) != GroupState::kOnline ||
-         group.id.load(kRelaxed) != account.group_id;
-}
-
-bool is_gone(const Account& account) {
-  return account.inherited.load(kRelaxed) ||
-         is_gone(account, *g_segment.group(account.group));
-}
 
 // Where the thread's charges are to go. The scope's account is looked at by its
 // generation: its group may be gone, and its place another's.
@@ -53,12 +36,6 @@ UMEMCG_FAST Account* base_account() {
   return t_context.base != nullptr ? t_context.base : home_account();
 }
 
-UMEMCG_FAST void turn_to(Account* account, const TheapEntry& entry) {
-  mi_theap_set_default(entry.theap);
-  t_context.base = account;
-  t_context.account = account;
-}
-
 // Turns to the target as far as the thread has its theap; again if a handler
 // changed it meanwhile. False if it has not. Async-signal-safe.
 UMEMCG_FAST bool try_turn() {
@@ -72,13 +49,6 @@ UMEMCG_FAST bool try_turn() {
     turn_to(to, *entry);
     order_for_handlers();
   }
-}
-
-// (Threads that follow their process are seen by that.)
-UMEMCG_FAST void name_group_of(const Account* tag) {
-  StockLine* line = thread_line();
-  if (line == nullptr) return;
-  line->group.store(tag != nullptr ? tag->group + 1 : 0, kRelaxed);
 }
 
 // Its group was removed: into the nearest ancestor that is online.
@@ -108,6 +78,13 @@ bool turn() {
   }
   return true;
 }
+
+bool is_gone(const Account& account) {
+  return account.inherited.load(kRelaxed) ||
+         is_gone(account, *g_segment.group(account.group));
+}
+
+void turn_to_scope() { try_turn(); }
 
 bool is_elsewhere() { return target() != base_account(); }
 
@@ -139,16 +116,8 @@ void raise_attention() {
 int set_thread_group(Account* account) {
   Account* const to = account != nullptr ? account : process_account();
   TheapEntry* entry = t_context.active == nullptr ? find_theap(*to) : nullptr;
-  if (UMEMCG_UNLIKELY(entry == nullptr || is_gone(*to, *entry->row))) {
-    return put_into_slowly(account);
-  }
-  t_context.tag = account;
-  order_for_handlers();
-  turn_to(to, *entry);
-  name_group_of(account);
-  order_for_handlers();
-  if (UMEMCG_UNLIKELY(t_context.active != nullptr)) try_turn();
-  return 0;
+  const bool done = entry != nullptr && switch_to(account, to, *entry);
+  return UMEMCG_LIKELY(done) ? 0 : put_into_slowly(account);
 }
 
 Account* thread_group() { return t_context.tag; }
@@ -271,7 +240,12 @@ void* group_aligned_alloc(Account& account, size_t alignment, size_t size) {
 
 Account* owner_of(const void* block) {
   const Slice* slice = find_slice_of(block);
-  return slice != nullptr ? account_at(slice->load().owner()) : nullptr;
+  if (slice == nullptr) return nullptr;
+  const SliceWord word = slice->load();
+  const uintptr_t at = reinterpret_cast<uintptr_t>(block) % kSliceSize;
+  const uint32_t page = 1u << (at >> kPageShift);
+  const bool charged = ((word.used() | word.cached()) & page) != 0;
+  return charged ? account_at(word.owner()) : nullptr;
 }
 
 }  // namespace umemcg

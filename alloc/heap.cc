@@ -7,7 +7,9 @@
 #include "accounting/event.h"
 #include "accounting/mem_cgroup.h"
 #include "alloc/account_heap.h"
+#include "alloc/attention.h"
 #include "alloc/cached.h"
+#include "alloc/commit.h"
 #include "alloc/fork.h"
 #include "alloc/group_heap.h"
 #include "alloc/options.h"
@@ -87,6 +89,7 @@ AllocatorStart start_allocator() {
   // The main thread's heap and the first range's records are root's.
   const bool ours = as_records(block_is_ours);
   begin_home();
+  g_tree_changed_hook.install(notice_tree);
   mi_register_deferred_free(deferred_free, nullptr);
   return ours ? AllocatorStart::kAccounted : AllocatorStart::kNotInRange;
 }

@@ -15,11 +15,6 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constinit Lock list_lock;
 constinit ThreadHeaps* all_threads = nullptr;
 
-// Between what a handler of the same thread may see: see the header.
-void order_for_handlers() {
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-}
-
 void enlist(ThreadHeaps& heaps) {
   if (heaps.listed) return;
   ForkGateScope gate;
@@ -118,6 +113,7 @@ TheapEntry* make_entry(Account& account) {
   entry->theap = theap;
   entry->row = g_segment.group(account.group);
   entry->used = ++t_heaps.clock;
+  entry->name = account_name(account);
   order_for_handlers();
   entry->account = &account;
   return entry;
@@ -139,7 +135,11 @@ TheapEntry* find_theap_slow(const Account& account) {
 TheapEntry* need_theap(Account& account) {
   TheapEntry* entry = find_theap(account);
   if (entry != nullptr) return entry;
-  if (making_heap() || !account_get(account)) return nullptr;
+  // (A parent's account is never charged anew.)
+  if (making_heap() || account.inherited.load(kRelaxed) ||
+      !account_get(account)) {
+    return nullptr;
+  }
   entry = make_entry(account);
   if (entry == nullptr) account_put(account);
   return entry;
@@ -204,6 +204,7 @@ void inherit_theaps(Account* (*heir)(Account* account)) {
       account_put(*entry.account);
       entry.account = account;
       entry.row = g_segment.group(account->group);
+      entry.name = account_name(*account);
     }
     count_group_thread(*entry.account, +1);
   }

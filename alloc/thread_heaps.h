@@ -35,11 +35,26 @@ struct TheapEntry {
   mi_theap_t* theap;
   const Group* row;  // of the account's group
   uint32_t used;     // when it was last turned to, by the thread's own clock
+  uint64_t name;     // account_name(), once there is an account
 };
+
+// The account's place and its generation, as in handles: says it in one word.
+inline constexpr int kAccountIdBits = 24;
+UMEMCG_FAST uint64_t account_name(const Account& account) {
+  const uint64_t generation =
+      account.generation.load(std::memory_order_relaxed);
+  return generation << kAccountIdBits | account.id;
+}
+
+// Between what a handler of the same thread may see.
+UMEMCG_FAST void order_for_handlers() {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 
 struct ThreadHeaps {
   TheapEntry entries[kTheapsPerThread + kTheapsForCallbacks];
-  // By the account's id: where it was found last.
+  // By the account's id (and so by the end of its name): where it was found
+  // last.
   TheapEntry* hints[kTheapsPerThread];
   uint32_t clock;
   uint32_t under_way;  // allocations that are in their slow half

@@ -12,6 +12,9 @@ bool turn();
 // Whether it charges somewhere else than that says.
 bool is_elsewhere();
 
+// Whether nothing new is to be charged to it: its group is gone.
+bool is_gone(const Account& account);
+
 // Puts the thread into the account's group (null: it follows its process). 0
 // or ENOMEM.
 int put_thread_into(Account* account);

@@ -7,7 +7,7 @@
 #include "alloc/account_heap.h"
 #include "alloc/cached.h"
 #include "alloc/compound.h"
-#include "alloc/page_range.h"
+#include "alloc/page_table.h"
 #include "base/lock.h"
 #include "base/sys.h"
 #include "stock/current.h"
@@ -45,8 +45,6 @@ class Pace {
     return true;
   }
   void quicken() { pause_ = first_; }
-  // At once.
-  void hurry() { pause_ = 0; }
 
  private:
   const uint64_t first_;
@@ -95,21 +93,42 @@ bool is_zombie(const Account& account) {
          !account.inherited.load(kRelaxed);
 }
 
-// A slice of a zombie's that lies in the main heap: mimalloc's records of a
+// Whether a slice may be one of the records below.
+bool may_be_record(SliceWord word) {
+  const Account* owner = account_at(word.owner());
+  return word.used() != 0 && !word.purging() && owner != nullptr &&
+         owner != home_account() && !owner->inherited.load(kRelaxed);
+}
+
+// One thread at a time looks at all slices, in order.
+constinit Lock records_lock;
+constinit SliceNumber next_slice = 0;  // after the last one that was asked for
+constinit bool last_in_main_heap = false;
+constinit int64_t given_back = 0;  // pages, so far
+
+// mimalloc does not know the heap of the last slices of a large page: it is
+// that of those before them.
+// REQUIRES: records_lock.
+bool lies_in_main_heap(SliceNumber number) {
+  const mi_heap_t* heap =
+      mi_heap_of(reinterpret_cast<void*>(slice_address(number)));
+  const bool follows = last_in_main_heap && next_slice == number;
+  last_in_main_heap = heap != nullptr ? heap == mi_heap_main() : follows;
+  next_slice = number + 1;
+  return last_in_main_heap;
+}
+
+// A slice of a group's that lies in the main heap: mimalloc's records of a
 // range, which it made in the middle of an allocation of the group (priming
 // covers the ranges of its time only). They become root's, as they should have
-// been; they go with the heap, so it could not go before them.
-// REQUIRES: the chunk's gate, alone.
+// been; they go with the heap, so a removed group's could not go before them.
+// REQUIRES: records_lock; the chunk's gate, alone.
 void give_to_records(SliceNumber number, Slice& slice) {
   const SliceWord word = slice.load();
+  if (!may_be_record(word) || !lies_in_main_heap(number)) return;
   Account* const from = account_at(word.owner());
-  if (word.used() == 0 || word.purging() || from == nullptr ||
-      !is_zombie(*from) || from == home_account()) {
-    return;
-  }
-  auto* address = reinterpret_cast<void*>(slice_address(number));
-  if (mi_heap_of(address) != mi_heap_main()) return;
   Account& records = *records_account();
+  if (from == &records) return;
   const int64_t used = pages_in(word.used());
   const int64_t cached = pages_in(word.cached());
   account_charge(records, used + cached);
@@ -123,23 +142,13 @@ void give_to_records(SliceNumber number, Slice& slice) {
   count_stat(records, Stat::kUsed, used);
   count_stat(records, Stat::kCached, cached);
   if (word.queued()) note_misplaced();
-}
-
-void give_all_to_records() {
-  for_each_slice([](SliceNumber number, Slice& slice) {
-    const SliceWord word = slice.load();
-    if (word.owner() == 0 || !is_zombie(*account_at(word.owner()))) return;
-    PageRange range(slice_address(number), slice_address(number + 1));
-    range.enter_alone();
-    give_to_records(number, slice);
-    range.leave_alone();
-  });
+  given_back += used + cached;
 }
 
 bool holds_pages(const Account& account) {
   if (account_pages(account) == 0) return false;
   if (!records_pace.due()) return true;
-  give_all_to_records();
+  give_back_records();
   return account_pages(account) != 0;
 }
 
@@ -211,6 +220,23 @@ bool begin_pass() {
 
 }  // namespace
 
+bool give_back_records() {
+  if (!records_lock.try_lock()) return false;
+  const int64_t before = given_back;
+  // A handler may have interrupted its own thread within the gate, and others
+  // do not stay in it for long: those slices wait for the next time.
+  for_each_slice([](SliceNumber number, Slice& slice) {
+    if (!may_be_record(slice.load())) return;
+    ChunkGate& gate = chunk_gate(number);
+    if (!gate.try_enter_alone()) return;
+    give_to_records(number, slice);
+    gate.leave_alone();
+  });
+  const bool some = given_back != before;
+  records_lock.unlock();
+  return some;
+}
+
 void bury_zombies() {
   if (UMEMCG_LIKELY(!due.load(kRelaxed)) &&
       seen_generation.load(kRelaxed) == tree_generation()) {
@@ -221,13 +247,11 @@ void bury_zombies() {
   lock.unlock();
 }
 
-void dbg_dump();//DBG
 void bury_all_zombies() {
-  dbg_dump();//DBG
   if (process_account() == nullptr) return;
   LockGuard guard(lock);
   sync_accounts();
-  records_pace.hurry();
+  give_back_records();
   const uint32_t last = account_count();
   for (uint32_t id = 1; id <= last; ++id) {
     Account& account = *account_at(id);
@@ -235,34 +259,9 @@ void bury_all_zombies() {
   }
 }
 
-//DBG-BEGIN
-}
-#include <stdio.h>
-#include <stdlib.h>
-#include "accounting/mem_cgroup.h"
-namespace umemcg {
-void dbg_dump() {
-  static int n = 0;
-  if (getenv("UDBG") == nullptr || ++n < 490) return;
-  if (n > 491) return;
-  for_each_slice([](SliceNumber number, Slice& slice) {
-    const SliceWord word = slice.load();
-    if (word.owner() == 0) return;
-    Account* a = account_at(word.owner());
-    if (a == records_account() || a == home_account()) return;
-    auto* address = reinterpret_cast<void*>(slice_address(number));
-    mi_heap_t* h = mi_heap_of(address);
-    fprintf(stderr, "SLICE %u owner %u group %u stale %d users %lx used %x cached %x heap %p acct heap %p main %p queued %d\n", number, word.owner(), a->group.load(), a->stale.load(), (unsigned long)a->users.load(), word.used(), word.cached(), (void*)h, (void*)heap_of(*a), (void*)mi_heap_main(), word.queued());
-  });
-  for (uint32_t id = 1; id <= account_count(); ++id) {
-    Account& a = *account_at(id);
-    if (a.group_id == 0) continue;
-    fprintf(stderr, "ACCT %u group %u charged %u stale %d users %lx pages %ld ledger %ld kmem %ld rem %ld heap %p cached %ld\n", id, a.group.load(), a.charged.load(), a.stale.load(), (unsigned long)a.users.load(), (long)account_pages(a), (long)a.ledger->pages.load(), (long)a.ledger->kmem.load(), (long)a.remainder[0].load(), (void*)heap_of(a), (long)a.cached_pages.load());
-  }
-}
-//DBG-END
 void reset_zombies() {
   lock.reset();
+  records_lock.reset();
   cursor = 0;
 }
 

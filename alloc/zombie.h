@@ -17,6 +17,11 @@ void bury_zombies();
 // All of them, as far as they can be at once. For tests and trim.
 void bury_all_zombies();
 
+// mimalloc makes records of its own in the middle of an allocation, and they
+// are charged to whichever group that was for: they are root's from now on.
+// False if there were none. It looks at all pages of the process.
+bool give_back_records();
+
 // In the child of a fork: whoever was at it is not here.
 void reset_zombies();
 

@@ -46,7 +46,7 @@ std::vector<ThreadEntry> list_threads(const LiveProcesses& live) {
     const StockLine& line = *g_segment.line(i);
     const uint32_t owner = line.owner.load(kRelaxed);
     if (owner == 0 || !live.has(owner - 1)) continue;
-    threads.push_back({line.thread.load(kRelaxed),
+    threads.push_back({live.visible(owner - 1, line.thread.load(kRelaxed)),
                        group_of_line(g_segment, line),
                        line.group.load(kRelaxed) != 0, owner - 1});
   }
@@ -68,7 +68,7 @@ Census take_census() {
         slot.state.load(std::memory_order_acquire) == ProcessState::kOrphaned;
     if (!ended && !live.has(i)) continue;
     census.processes.push_back(
-        {i, slot.pid.load(kRelaxed),
+        {i, live.visible(i, slot.pid.load(kRelaxed)),
          std::string(slot.name, strnlen(slot.name, sizeof(slot.name))),
          slot.group.load(kRelaxed), threads[i], charged[i], ended});
   }

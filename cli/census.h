@@ -9,7 +9,7 @@ namespace umemcg {
 
 struct ProcessEntry {
   uint32_t slot;
-  int32_t pid;
+  int32_t pid;  // 0 in another pid namespace; so are thread numbers
   std::string name;
   uint32_t group;         // where its new charges go
   uint32_t threads;       // that have allocated

@@ -15,10 +15,12 @@ struct Options {
   std::string domain;
   uint32_t groups = 0;  // 0: not said
   std::vector<std::string> paths;
+  bool json = false;
 };
 
-// Joins the domain, or makes it.
-bool join(const Options& options) {
+// Joins the domain, or makes it. False if that cannot be; *status says whether
+// something else could not be done as asked.
+bool join(const Options& options, int* status) {
   const std::string name = domain_name(options.domain);
   const char* why = "";
   int error = attach_domain(g_segment, name.c_str(), &why);
@@ -37,8 +39,10 @@ bool join(const Options& options) {
   }
   const uint32_t room = g_segment.group_count() - 1;
   if (there && options.groups != 0 && options.groups != room) {
-    fail("the domain " + name + " is there already, with room for " +
-         std::to_string(room) + " groups: --groups has no effect");
+    *status = fail("the domain " + name + " is there already, with room for " +
+                   std::to_string(room) +
+                   " groups: --groups has no effect; leave it out, or name "
+                   "another domain");
   }
   settle_domain();
   return true;
@@ -64,19 +68,37 @@ std::string advice(const std::string& path, int error) {
     case EBUSY:
       return "the domain's lock could not be had; try again";
     default:
-      return "";
+      return "try again";
   }
 }
 
-int create(const Options& options) {
-  if (!join(options)) return kFailed;
-  int status = kDone;
-  for (const std::string& path : options.paths) {
+// Makes the groups of the path one by one, to know which were missing.
+int create_path(const std::string& path, std::vector<std::string>* created) {
+  int error = check_group_path(path.c_str());
+  const std::string whole = normal_path(path);
+  for (size_t end = 0; error == 0 && end != std::string::npos;) {
+    end = whole.find('/', end + 1);
+    const std::string part = whole.substr(0, end);
     uint32_t group;
-    const int error = create_group(g_segment, path.c_str(), &group);
+    bool made;
+    error = create_group(g_segment, part.c_str(), &group, &made);
+    if (error == 0 && made) created->push_back(part);
+  }
+  return error;
+}
+
+int create(const Options& options) {
+  int status = kDone;
+  if (!join(options, &status)) return kFailed;
+  std::vector<std::string> created;
+  for (const std::string& path : options.paths) {
+    const int error = create_path(path, &created);
     if (error == 0) continue;
     status = fail("the group " + path + " cannot be made (" +
                   error_text(error) + "); " + advice(path, error));
+  }
+  if (options.json) {
+    print_json({{"domain", g_segment.path()}, {"created", created}});
   }
   return status;
 }
@@ -89,6 +111,7 @@ void add_create_command(CLI::App& app, Action& chosen) {
       "create",
       "Make groups, those above them too, and the domain if there is none");
   add_domain_option(command, options->domain);
+  add_json_flag(command, options->json);
   command
       ->add_option("--groups", options->groups,
                    "how many groups a domain that is made now has room for "

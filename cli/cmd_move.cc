@@ -12,6 +12,7 @@ namespace {
 struct Options {
   std::string domain, path;
   int32_t pid = 0;
+  bool json = false;
 };
 
 int fail_move(const Options& options, int error, const std::string& advice) {
@@ -20,16 +21,23 @@ int fail_move(const Options& options, int error, const std::string& advice) {
               "); " + advice);
 }
 
+void print_document(const Options& options) {
+  print_json({{"domain", g_segment.path()},
+              {"moved",
+               {{"pid", options.pid}, {"group", normal_path(options.path)}}}});
+}
+
 int move(const Options& options) {
   uint32_t group;
-  if (!open_domain(options.domain) || !find_group_at(options.path, &group)) {
+  uint64_t id;
+  if (!open_domain(options.domain) ||
+      !find_group_at(options.path, &group, &id)) {
     return kFailed;
   }
-  const uint32_t process = find_process(g_segment, options.pid);
-  const int error =
-      process == kNone ? ESRCH : move_process(g_segment, process, group);
+  const int error = move_pid(g_segment, options.pid, group, id);
   switch (error) {
     case 0:
+      if (options.json) print_document(options);
       return kDone;
     case ESRCH:
       return fail_move(options, error,
@@ -51,6 +59,7 @@ void add_move_command(CLI::App& app, Action& chosen) {
       "move",
       "Charge a process's new memory to another group; what it has stays");
   add_domain_option(command, options->domain);
+  add_json_flag(command, options->json);
   command->add_option("pid", options->pid, "the process")
       ->required()
       ->check(CLI::PositiveNumber)

@@ -22,6 +22,7 @@ struct Options {
   std::string domain;
   std::vector<std::string> paths;
   bool all = false;
+  bool json = false;
 };
 
 void add_part(std::string* text, const std::string& part) {
@@ -63,34 +64,38 @@ std::string who_is_inside(uint32_t group) {
                       : "inside: " + text;
 }
 
-std::string advice(uint32_t group, int error) {
-  if (group == kRootGroup) {
-    return "the root cannot be removed; `umemcg rm --all` removes the domain";
-  }
-  switch (error) {
-    case EBUSY:
-      return who_is_inside(group);
-    case ENOENT:
-      return "it was removed just now";
-    default:
-      return "the domain's lock could not be had; try again";
-  }
+std::string advice(const std::string& path, int error) {
+  if (error != EBUSY) return "the domain's lock could not be had; try again";
+  const uint32_t group = find_group(g_segment, path.c_str());
+  return group == kRootGroup ? "the root cannot be removed; `umemcg rm --all` "
+                               "removes the domain"
+                             : who_is_inside(group);
+}
+
+int fail_remove(const std::string& path, int error) {
+  if (error == ENOENT) return fail_no_group(path);
+  return fail("the group " + path + " cannot be removed (" + error_text(error) +
+              "); " + advice(path, error));
+}
+
+void print_document(const std::string& domain,
+                    const std::vector<std::string>& removed) {
+  print_json({{"domain", domain}, {"removed", removed}});
 }
 
 int remove_groups(const Options& options) {
   if (!open_domain(options.domain)) return kFailed;
   int status = kDone;
+  std::vector<std::string> removed;
   for (const std::string& path : options.paths) {
-    uint32_t group;
-    if (!find_group_at(path, &group)) {
-      status = kFailed;
-      continue;
+    const int error = remove_group_at(g_segment, path.c_str());
+    if (error == 0) {
+      removed.push_back(normal_path(path));
+    } else {
+      status = fail_remove(path, error);
     }
-    const int error = remove_group(g_segment, group);
-    if (error == 0) continue;
-    status = fail("the group " + path + " cannot be removed (" +
-                  error_text(error) + "); " + advice(group, error));
   }
+  if (options.json) print_document(g_segment.path(), removed);
   return status;
 }
 
@@ -139,6 +144,7 @@ int remove_domain(const Options& options) {
     status = remove_file(path.c_str(), fd);
   }
   ::close(fd);
+  if (status == kDone && options.json) print_document(path.c_str(), {"/"});
   return status;
 }
 
@@ -153,6 +159,7 @@ void add_rm_command(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand(
       "rm", "Remove groups in which nobody is, or the whole domain");
   add_domain_option(command, options->domain);
+  add_json_flag(command, options->json);
   CLI::Option* all = command->add_flag("--all", options->all,
                                        "every group and the domain's file");
   command->add_option("path", options->paths, "groups, such as /a/b")

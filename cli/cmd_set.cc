@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "accounting/control_file.h"
+#include "accounting/mem_cgroup.h"
 #include "cli/commands.h"
 #include "cli/control_text.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 struct Options {
   std::string domain, path, file, value;
+  bool json = false;
 };
 
 // What to do about an error of store().
@@ -43,7 +45,10 @@ std::string advice(const ControlFile& file, uint32_t group, int error) {
     case ENOENT:
       return "the group itself has not got the controller";
     case ENODEV:
-      return "the group was removed";
+      return group_online(g_segment, group)
+                 ? "the group was removed just now, and its place is " +
+                       path_of_group(group) + "'s: look at " + name + " there"
+                 : "the group was removed just now";
     case EBUSY:
       return name == "cgroup.subtree_control"
                  ? "a child of the group hands the controller on, or the "
@@ -55,6 +60,16 @@ std::string advice(const ControlFile& file, uint32_t group, int error) {
   }
 }
 
+// With what is read now: 512M is a number there.
+void print_document(const Options& options, const ControlFile& file,
+                    uint32_t group) {
+  print_json({{"domain", g_segment.path()},
+              {"set",
+               {{"group", normal_path(options.path)},
+                {"file", options.file},
+                {"value", control_file_json(file, group)}}}});
+}
+
 int set(const Options& options) {
   uint32_t group;
   const ControlFile* file;
@@ -62,9 +77,16 @@ int set(const Options& options) {
       !find_file(options.path, group, options.file, &file)) {
     return kFailed;
   }
-  const int error =
+  int error =
       file->store(g_segment, group, options.value.data(), options.value.size());
-  if (error == 0) return kDone;
+  // Nothing holds the group in its place meanwhile.
+  if (error == 0 && find_group(g_segment, options.path.c_str()) != group) {
+    error = ENODEV;
+  }
+  if (error == 0) {
+    if (options.json) print_document(options, *file, group);
+    return kDone;
+  }
   return fail(options.file + " of " + options.path + " cannot be set to '" +
               options.value + "' (" + error_text(error) + "); " +
               advice(*file, group, error));
@@ -77,6 +99,7 @@ void add_set_command(CLI::App& app, Action& chosen) {
   CLI::App* command =
       app.add_subcommand("set", "Write a control file of a group");
   add_domain_option(command, options->domain);
+  add_json_flag(command, options->json);
   command->add_option("path", options->path, "the group")
       ->required()
       ->type_name("PATH");

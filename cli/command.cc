@@ -1,9 +1,13 @@
 #include "cli/command.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <sstream>
 
 #include "accounting/domain.h"
 #include "accounting/mem_cgroup.h"
@@ -80,13 +84,30 @@ void settle_domain(uint32_t* reaped) {
   if (reaped != nullptr) *reaped = count;
 }
 
-bool find_group_at(const std::string& path, uint32_t* group) {
+bool find_group_at(const std::string& path, uint32_t* group, uint64_t* id) {
   *group = find_group(g_segment, path.c_str());
-  if (*group != kNone) return true;
-  fail("there is no group " + path + " in the domain " + g_segment.path() +
-       " (" + error_text(ENOENT) +
-       "); `umemcg ls` lists its groups, `umemcg create` makes one");
-  return false;
+  if (id != nullptr && *group != kNone) {
+    *id = group_id(g_segment, *group);
+    // Of that group, if it is still the one that was found.
+    if (find_group(g_segment, path.c_str()) != *group) *group = kNone;
+  }
+  if (*group == kNone) fail_no_group(path);
+  return *group != kNone;
+}
+
+int fail_no_group(const std::string& path) {
+  return fail("there is no group " + path + " in the domain " +
+              g_segment.path() + " (" + error_text(ENOENT) +
+              "); `umemcg ls` lists its groups, `umemcg create` makes one");
+}
+
+std::string normal_path(const std::string& path) {
+  std::istringstream parts(path);
+  std::string normal;
+  for (std::string name; std::getline(parts, name, '/');) {
+    if (!name.empty()) normal += "/" + name;
+  }
+  return normal.empty() ? "/" : normal;
 }
 
 std::string path_of_group(uint32_t group) {
@@ -98,6 +119,22 @@ std::string path_of_group(uint32_t group) {
   PathText path;
   group_path(g_segment, group, path);
   return path.c_str();
+}
+
+int write_all(int fd, const std::string& text) {
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t got = ::write(fd, &text[done], text.size() - done);
+    if (got >= 0) {
+      done += static_cast<size_t>(got);
+    } else if (errno == EAGAIN) {
+      // Whoever shares the descriptor wants it so.
+      pollfd room = {fd, POLLOUT, 0};
+      ::poll(&room, 1, -1);
+    } else if (errno != EINTR) {
+      return errno;
+    }
+  }
+  return 0;
 }
 
 void print_json(const nlohmann::ordered_json& document) {

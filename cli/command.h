@@ -28,7 +28,7 @@ int fail(const std::string& what);
 // "No such file or directory", for an error number.
 std::string error_text(int error);
 
-// Adds --domain, and --json for a command that prints.
+// Adds --domain, and --json.
 void add_domain_option(CLI::App* command, std::string& domain);
 void add_json_flag(CLI::App* command, bool& json);
 
@@ -47,12 +47,23 @@ int fail_no_domain(const std::string& name);
 // What opening has to do with a domain that is mapped already.
 void settle_domain(uint32_t* reaped = nullptr);
 
-// The group at `path`. False, with a line on stderr, if there is none.
-bool find_group_at(const std::string& path, uint32_t* group);
+// The group at `path`. False, with a line on stderr, if there is none. Its row
+// may be another group's a moment later: `id` (may be null) tells them apart.
+bool find_group_at(const std::string& path, uint32_t* group,
+                   uint64_t* id = nullptr);
+
+// Says that there is no such group; kFailed.
+int fail_no_group(const std::string& path);
+
+// The path as groups are listed: "/a/b" for "a//b/".
+std::string normal_path(const std::string& path);
 
 // The path of a group of g_segment; of its nearest online ancestor if it is
 // not online.
 std::string path_of_group(uint32_t group);
+
+// Writes all of it. 0 or an error number.
+int write_all(int fd, const std::string& text);
 
 // Prints a JSON document, bytes that are not UTF-8 replaced.
 void print_json(const nlohmann::ordered_json& document);

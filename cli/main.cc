@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstring>
+#include <iostream>
 
 #include "cli/commands.h"
 #include "cli/run.h"
@@ -64,5 +65,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : usage_status(argc, argv);
   }
-  return chosen();
+  const int status = chosen();
+  std::cout.flush();
+  return std::cout ? status : fail("the output could not be written");
 }

@@ -6,12 +6,16 @@
 #include <cerrno>
 #include <cstring>
 
+#include "accounting/mem_cgroup.h"
+
 namespace umemcg {
 namespace {
 
 // More than any version has, and little enough to be read.
 constexpr uint64_t kMostLeafBytes = uint64_t{64} << 20;
 constexpr uint32_t kMostRowSize = 4096;
+// With fewer rows to a leaf, all that can be mapped has too many leaves.
+constexpr uint32_t kLeastLeafShift = 10;
 
 bool inside(uint32_t offset, size_t size, uint32_t row_size) {
   return row_size <= kMostRowSize && size <= row_size &&
@@ -20,7 +24,8 @@ bool inside(uint32_t offset, size_t size, uint32_t row_size) {
 
 bool makes_sense(const PageTableMap& map) {
   return map.magic == kPageTableMagic && map.slice_shift == kSliceShift &&
-         map.leaf_shift < 32 && map.row_size != 0 &&
+         map.leaf_shift >= kLeastLeafShift && map.leaf_shift < 32 &&
+         map.row_size != 0 &&
          inside(map.word_offset, sizeof(uint64_t), map.row_size) &&
          uint64_t{map.row_size} << map.leaf_shift <= kMostLeafBytes;
 }
@@ -29,7 +34,9 @@ bool makes_sense(const AccountMap& map) {
   return map.magic == kAccountMagic && map.block_rows != 0 &&
          inside(map.id_offset, sizeof(uint32_t), map.row_size) &&
          inside(map.charged_offset, sizeof(uint32_t), map.row_size) &&
-         inside(map.inherited_offset, 1, map.row_size);
+         inside(map.charged_id_offset, sizeof(uint64_t), map.row_size) &&
+         inside(map.inherited_offset, 1, map.row_size) &&
+         inside(map.released_offset, 1, map.row_size);
 }
 
 uint64_t address_of(const void* pointer) {
@@ -113,11 +120,19 @@ int RemoteTables::find_owner(uint32_t id, Owner* owner) {
   }
   if (error != 0) return error;
   uint32_t own_id;
+  uint64_t charged_id;
   std::memcpy(&own_id, &row[accounts_.id_offset], sizeof(own_id));
   std::memcpy(&owner->group, &row[accounts_.charged_offset],
               sizeof(owner->group));
+  std::memcpy(&charged_id, &row[accounts_.charged_id_offset],
+              sizeof(charged_id));
   owner->inherited = row[accounts_.inherited_offset] != 0;
-  if (own_id != id) return EINVAL;  // released at this moment
+  if (own_id != id || row[accounts_.released_offset] != 0) return EINVAL;
+  // An inherited account does not follow what its group becomes: when the row
+  // is another's, all that is known is that some group above is charged.
+  if (group_id(g_segment, owner->group) != charged_id) {
+    owner->group = kRootGroup;
+  }
   owners_.emplace(id, *owner);
   return 0;
 }

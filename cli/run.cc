@@ -81,8 +81,8 @@ std::string make_group(const RunOptions& options, const std::string& path) {
   return "";
 }
 
-void write_text(const TextBuffer& text, void* fd) {
-  if (::write(*static_cast<int*>(fd), text.c_str(), text.length()) < 0) return;
+void append(const TextBuffer& line, void* text) {
+  *static_cast<std::string*>(text) += line.c_str();
 }
 
 // Opened before the command runs: hours are not spent for a report that cannot
@@ -100,14 +100,17 @@ int open_report(const RunOptions& options) {
 
 int report(const RunOptions& options, int fd, int status) {
   if (options.report.empty() && !options.json) return status;
+  std::string text;
   if (options.json) {
-    const std::string text = json_report(status) + "\n";
-    if (::write(fd, text.data(), text.size()) < 0) {
-      fail(std::string("the report cannot be written: ") +
-           std::strerror(errno));
-    }
+    text = json_report(status) + "\n";
   } else {
-    write_report(g_segment, write_text, &fd);
+    write_report(g_segment, append, &text);
+  }
+  const int error = write_all(fd, text);
+  if (error != 0) {
+    fail("the report cannot be written to " +
+         (fd == 2 ? "stderr" : options.report) + " (" + error_text(error) +
+         ")");
   }
   if (fd != 2) ::close(fd);
   return status;

@@ -22,7 +22,7 @@ struct Tenant {
   std::string name;
   umemcg::group group;
   std::mutex mutex;
-  std::vector<std::string> session;  // what the tenant's requests leave behind
+  std::vector<std::string> notes;  // what the tenant's requests leave behind
   int served = 0;
   int refused = 0;
 };
@@ -38,7 +38,7 @@ void handle(const Request& request) {
   // [readme]
   umemcg::thread_scope scope(tenant.group);  // this thread works for the tenant
   try {
-    tenant.session.emplace_back(request.bytes, 'x');
+    tenant.notes.emplace_back(request.bytes, 'x');
     ++tenant.served;
   } catch (const std::bad_alloc&) {  // at the limit of this tenant, not ours
     ++tenant.refused;

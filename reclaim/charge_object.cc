@@ -43,8 +43,12 @@ UMEMCG_COLD int charge_slowly(Account& account, Kind kind, size_t bytes,
   if (!charged && !tail_paid && consume_others(account, part, tail)) {
     tail_paid = true;
     if (--request.pages == 0) return 0;
+    // What refused a page more may have room for these.
+    request.kind_refused = false;
+    charged = charge_through_stock(request);
   }
   charged = charged || charge_with_reclaim(request);
+  if (charged) count_object_pages(account, part, request.pages);
   if (charged && !tail_paid) {
     refill_object(account, part, uint32_t{kPageSize} - tail);
   } else if (!charged && tail_paid && tail != 0) {

@@ -12,6 +12,7 @@
 #include "accounting/process.h"
 #include "alloc/cached.h"
 #include "alloc/heap.h"
+#include "alloc/zombie.h"
 #include "base/check.h"
 #include "base/errno_saver.h"
 #include "base/sys.h"
@@ -48,26 +49,37 @@ constexpr uint64_t kReserveWindowMs = 2000;
 constexpr uint32_t kCostlyRequest = 8;
 // How often the files of other processes' locks are looked at.
 constexpr uint64_t kReapPauseMs = 20;
+// How often all pages are looked through for the allocator's own records.
+constexpr uint64_t kRecordsPauseMs = 100;
 
 constinit ReclaimSettings settings;
 constinit std::atomic<uint64_t> last_reap_ms{0};
+constinit std::atomic<uint64_t> last_records_ms{0};
 constinit std::atomic<bool> refusal_reported{false};
 
 struct Won {
   int64_t purged = 0;
   int64_t drained = 0;
   int64_t reaped = 0;
-  int64_t total() const { return purged + drained + reaped; }
+  int64_t records = 0;
+  int64_t total() const { return purged + drained + reaped + records; }
 };
 
-uint32_t reap_now_and_then() {
+// True for one thread, once per `pause`.
+bool due_again(std::atomic<uint64_t>& last_ms, uint64_t pause) {
   uint64_t now = sys::coarse_ms();
-  uint64_t last = last_reap_ms.load(kRelaxed);
-  if (now - last < kReapPauseMs ||
-      !last_reap_ms.compare_exchange_strong(last, now, kRelaxed)) {
-    return 0;
-  }
-  return reap_dead_processes(g_segment);
+  uint64_t last = last_ms.load(kRelaxed);
+  return now - last >= pause &&
+         last_ms.compare_exchange_strong(last, now, kRelaxed);
+}
+
+uint32_t reap_now_and_then() {
+  const bool due = due_again(last_reap_ms, kReapPauseMs);
+  return due ? reap_dead_processes(g_segment) : 0;
+}
+
+bool give_back_records_now_and_then() {
+  return due_again(last_records_ms, kRecordsPauseMs) && give_back_records();
 }
 
 int64_t drain_stocks(uint32_t group) {
@@ -87,6 +99,7 @@ Won reclaim_round(uint32_t group, int64_t goal) {
   }
   if (won.purged < goal) won.drained = drain_stocks(group);
   if (won.total() < goal) won.reaped = reap_now_and_then();
+  if (won.total() == 0) won.records = give_back_records_now_and_then() ? 1 : 0;
   return won;
 }
 

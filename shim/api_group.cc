@@ -59,9 +59,7 @@ umemcg_group* open_group(const char* path, int flags) {
 int remove_path(const char* path) {
   int error = check_group_path(path);
   if (error != 0) return error;
-  const uint32_t group = find_group(g_segment, path);
-  if (group == kNone) return ENOENT;
-  error = remove_group(g_segment, group);
+  error = remove_group_at(g_segment, path);
   // What this process holds of it is the parent's from here on.
   if (error == 0) sync_thread();
   return error;
@@ -106,10 +104,11 @@ UMEMCG_EXPORT umemcg_group* umemcg_group_open(const char* path, int flags) {
 }
 
 UMEMCG_EXPORT void umemcg_group_close(umemcg_group* group) {
-  umemcg::Account* account = umemcg::account_named(group);
-  if (account == nullptr) return;
+  // (In the child of a fork the account is its parent's: seen to first.)
   umemcg::ErrnoSaver saver;
-  umemcg::drop_reference(*account);
+  if (!accounted()) return;
+  umemcg::Account* account = umemcg::account_named(group);
+  if (account != nullptr) umemcg::drop_reference(*account);
 }
 
 UMEMCG_EXPORT int umemcg_group_remove(const char* path) {
@@ -121,6 +120,7 @@ UMEMCG_EXPORT int umemcg_group_remove(const char* path) {
 
 UMEMCG_EXPORT const char* umemcg_group_path(umemcg_group* group, char* buf,
                                             size_t size) {
+  if (buf == nullptr) return fail_null(EINVAL);
   uint32_t index;
   int error = umemcg::group_behind(group, &index);
   if (error != 0) return fail_null(error);
@@ -141,6 +141,7 @@ UMEMCG_EXPORT uint64_t umemcg_group_ino(umemcg_group* group) {
 
 UMEMCG_EXPORT int umemcg_set(umemcg_group* group, const char* file,
                              const char* value) {
+  if (file == nullptr || value == nullptr) return fail(EINVAL);
   uint32_t index;
   const umemcg::ControlFile* row = nullptr;
   int error = umemcg::file_of(group, file, &index, &row);
@@ -154,6 +155,7 @@ UMEMCG_EXPORT int umemcg_set(umemcg_group* group, const char* file,
 
 UMEMCG_EXPORT ssize_t umemcg_get(umemcg_group* group, const char* file,
                                  char* buf, size_t size) {
+  if (file == nullptr || (buf == nullptr && size != 0)) return fail(EINVAL);
   uint32_t index;
   const umemcg::ControlFile* row = nullptr;
   int error = umemcg::file_of(group, file, &index, &row);

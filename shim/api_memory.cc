@@ -11,6 +11,7 @@
 #include "reclaim/charge_object.h"
 #include "shim/api_error.h"
 #include "shim/group_handle.h"
+#include "shim/init.h"
 #include "shim/malloc_calls.h"
 #include "stock/current.h"
 
@@ -35,15 +36,33 @@ UMEMCG_FAST void* allocate(umemcg_group* group, FromGroup from_group,
   return error == ENODEV ? plain() : fail_null(error);
 }
 
+// Whether the account was not released while it was charged: nothing holds it
+// but a handle that another thread may close once too often (or, in the child
+// of a fork, a handle of its parent's). What is charged holds it from then on.
+bool still_behind(umemcg_group* group, const Account& account) {
+  // seq_cst: after the charge, as the release looks for charges after this.
+  if (account.released.load(std::memory_order_seq_cst)) return false;
+  int error = 0;
+  return group == nullptr || account_behind(group, &error) == &account;
+}
+
 // 0 or an error number.
 int charge(umemcg_group* group, int kind, size_t bytes, int flags) {
   if (kind < 0 || kind >= kKinds) return EINVAL;
   if ((flags & ~kChargeFlags) != 0 || bytes > PTRDIFF_MAX) return EINVAL;
-  int error = 0;
-  Account* account = account_or_own(group, &error);
-  if (account == nullptr) return error;
-  return charge_object(*account, static_cast<Kind>(kind), bytes,
-                       static_cast<uint32_t>(flags));
+  if (!config().account.has(static_cast<Kind>(kind))) return 0;
+  for (;;) {
+    int error = 0;
+    Account* account = account_or_own(group, &error);
+    if (account == nullptr) return error;
+    error = charge_object(*account, static_cast<Kind>(kind), bytes,
+                          static_cast<uint32_t>(flags));
+    if (error != 0 || UMEMCG_LIKELY(still_behind(group, *account))) {
+      return error;
+    }
+    uncharge_object(*account, static_cast<Kind>(kind), bytes);
+    sync_account(*account);  // its lock: until the release has ended
+  }
 }
 
 }  // namespace
@@ -110,6 +129,7 @@ UMEMCG_EXPORT int umemcg_charge(umemcg_group* group, int kind, size_t bytes,
 UMEMCG_EXPORT void umemcg_uncharge(umemcg_group* group, int kind,
                                    size_t bytes) {
   if (kind < 0 || kind >= umemcg::kKinds || bytes > PTRDIFF_MAX) return;
+  if (!umemcg::config().account.has(static_cast<umemcg::Kind>(kind))) return;
   umemcg::ErrnoSaver saver;
   int error = 0;
   Account* account = umemcg::account_or_own(group, &error);

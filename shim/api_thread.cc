@@ -4,6 +4,7 @@
 
 #include "alloc/fork.h"
 #include "alloc/group_heap.h"
+#include "alloc/switch.h"
 #include "shim/api_error.h"
 #include "shim/group_handle.h"
 #include "shim/init.h"
@@ -20,18 +21,26 @@ static_assert(UMEMCG_NOFAIL == int{kChargeNoFail});
 // What a signal handler may ask: nothing is started, no lock taken.
 bool running() { return state() == State::kReady; }
 
-// No handle of this process's own: none at all, one from before a fork, or one
-// that is not valid.
+// What is not a group whose theap the thread has. (After a fork it is another
+// group's account that serves the handle, if that of the handle is gone.)
 UMEMCG_COLD int thread_set_slow(umemcg_group* group) {
   int error = 0;
   Account* account = account_behind(group, &error);
-  if (account == nullptr) return fail(error);
-  error = set_thread_group(account);
-  // After a fork it is another group's account, if that of the handle is gone.
-  if (error == 0 && MadeFor(*account_named(group)) != MadeFor(*account)) {
-    error = ESTALE;
+  const Account* named = account_named(group);
+  if (account == nullptr || named == nullptr) {
+    return fail(account == nullptr ? error : EBADF);
   }
+  const MadeFor wanted(*named);
+  error = set_thread_group(account);
+  if (error == 0 && wanted != MadeFor(*account)) error = ESTALE;
   return error == 0 ? 0 : fail(error);
+}
+
+// Back into the process's.
+int thread_unset() {
+  if (UMEMCG_UNLIKELY(!accounted())) return fail(ENODEV);
+  const int error = set_thread_group(nullptr);
+  return UMEMCG_LIKELY(error == 0) ? 0 : fail(error);
 }
 
 }  // namespace
@@ -42,21 +51,17 @@ using umemcg::fail;
 
 extern "C" {
 
-// A few nanoseconds for a group the thread has used: the handle's checks, and
-// one look at the thread's cache of theaps.
+// A few nanoseconds for a group the thread has used: one look at the thread's
+// cache of theaps, which knows valid handles.
 UMEMCG_EXPORT int umemcg_thread_set(umemcg_group* group,
                                     umemcg_group** previous) {
   umemcg::check_fork();
   if (previous != nullptr) {
     *previous = umemcg::handle_of(umemcg::t_context.tag);
   }
-  Account* account = umemcg::account_named(group);
-  if (UMEMCG_UNLIKELY(account == nullptr || umemcg::is_inherited(*account))) {
-    if (group != nullptr) return umemcg::thread_set_slow(group);
-    if (!umemcg::accounted()) return fail(ENODEV);
-  }
-  const int error = umemcg::set_thread_group(account);
-  return UMEMCG_LIKELY(error == 0) ? 0 : fail(error);
+  if (group == nullptr) return umemcg::thread_unset();
+  const bool done = umemcg::switch_to_known(umemcg::name_in(group));
+  return UMEMCG_LIKELY(done) ? 0 : umemcg::thread_set_slow(group);
 }
 
 UMEMCG_EXPORT umemcg_group* umemcg_thread_get(void) {
@@ -73,6 +78,8 @@ UMEMCG_EXPORT int umemcg_thread_flags(int flags) {
 
 UMEMCG_EXPORT int umemcg_active_begin(umemcg_group* group,
                                       umemcg_group** before) {
+  umemcg_group* unused;
+  if (before == nullptr) before = &unused;
   *before = nullptr;
   if (!umemcg::running()) return fail(ENODEV);
   Account* account =
@@ -86,7 +93,7 @@ UMEMCG_EXPORT int umemcg_active_begin(umemcg_group* group,
 
 UMEMCG_EXPORT void umemcg_active_end(umemcg_group* before) {
   if (!umemcg::running()) return;
-  umemcg::end_active(umemcg::account_named(before));
+  umemcg::end_active(umemcg::account_for_handler(before));
 }
 
 }  // extern "C"

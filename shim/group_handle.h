@@ -12,22 +12,25 @@
 
 #include "accounting/account.h"
 #include "alloc/fork.h"
+#include "alloc/thread_heaps.h"
 #include "base/attributes.h"
 #include "include/umemcg/umemcg.h"
 
 namespace umemcg {
 
-inline constexpr int kHandleIdBits = 24;
+inline constexpr int kHandleIdBits = kAccountIdBits;
 inline constexpr uint64_t kHandleTag = 0x75;  // not canonical on any machine
 
 UMEMCG_FAST umemcg_group* handle_of(Account* account) {
   if (account == nullptr) return nullptr;
-  const uint64_t bits =
-      kHandleTag << 56 |
-      uint64_t{account->generation.load(std::memory_order_relaxed)}
-          << kHandleIdBits |
-      account->id;
-  return reinterpret_cast<umemcg_group*>(bits);
+  return reinterpret_cast<umemcg_group*>(kHandleTag << 56 |
+                                         account_name(*account));
+}
+
+// The account's name in it (alloc/thread_heaps.h), if it is a handle at all;
+// otherwise nobody's.
+UMEMCG_FAST uint64_t name_in(const umemcg_group* handle) {
+  return reinterpret_cast<uint64_t>(handle) - (kHandleTag << 56);
 }
 
 // The account that the handle was made for, or null if there is none of that

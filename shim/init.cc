@@ -98,10 +98,13 @@ void apply_limits(Group& group) {
   if (settings.low == kUnset && settings.min == kUnset) return;
   // Protection is summed up in the parent: one change at a time.
   TreeChange change(g_segment);
+  if (!change.held()) return;
   if (settings.low != kUnset) group.memory.set_low(settings.low);
   if (settings.min != kUnset) group.memory.set_min(settings.min);
 }
 
+// Limits are those of whoever made the group: what was set on it since is not
+// undone by each program that starts in it.
 bool join_group() {
   Text<8192> path;
   const bool own = choose_group(path);
@@ -116,7 +119,7 @@ bool join_group() {
     not_accounted("the group", detail.c_str());
     return false;
   }
-  apply_limits(*g_segment.group(group));
+  if (made || g_segment.is_private()) apply_limits(*g_segment.group(group));
   Text<64> name;
   program_name(name);
   error = attach_process(group, name.c_str());

@@ -13,6 +13,7 @@
 #include "alloc/page_table.h"
 #include "alloc/range.h"
 #include "base/sys.h"
+#include "base/text.h"
 #include "shim/init.h"
 #include "shim/real.h"
 #include "shim/report.h"
@@ -47,18 +48,34 @@ void line_acquired() {
 // A domain's child is a process of its own: what it inherited stays charged to
 // its parent. If it cannot have a slot it goes on as its parent: its pages are
 // counted, but stand in the parent's ledger.
-void join_as_child() {
-  Account* account = g_process_account.load(std::memory_order_relaxed);
-  const uint32_t group = account->group;
-  leave_parents_line();
-  if (attach_process(group, "forked") != 0) return;
+void report_shared_child() {
+  Line line;
+  print_line(
+      line.text("a forked child found no place in the domain's tables: what it "
+                "allocates stands with its parent"));
+}
+
+bool join_as_child() {
+  // Where the process is now: it may have been moved and not know it yet.
+  uint32_t group = kNone;
+  int error = ENOENT;
+  for (int tries = 0; tries < 3 && error == ENOENT; ++tries) {
+    const ProcessSlot* parent = g_segment.process(this_process());
+    group = parent != nullptr ? parent->group.load(std::memory_order_relaxed)
+                              : kRootGroup;
+    error = attach_process(group, "forked");
+  }
+  if (error != 0) return false;
   publish_page_table();
   accounts_inherit();
   Account* fresh = account_of(group);
   Account* records = account_of(kRootGroup);
-  if (fresh == nullptr || records == nullptr) return;
+  if (fresh == nullptr || records == nullptr) {
+    accounts_keep();
+    return false;
+  }
   set_accounts(fresh, records);
-  adopt_heaps();
+  return true;
 }
 
 // Locks and flags of threads that do not exist here, then the accounts.
@@ -78,7 +95,9 @@ void forked_child() {
     release_other_lines();
     adopt_heaps();
   } else {
-    join_as_child();
+    leave_parents_line();
+    if (!join_as_child()) report_shared_child();
+    adopt_heaps();
   }
 }
 

@@ -18,11 +18,11 @@ bool try_charge_slow(Account& account, uint32_t pages, PageCounter** failed) {
   if (thread_line() == nullptr && !t_context.exiting) {
     acquire_line();
   }
+  // In one section, from the look whether the group is pressed to the refill:
+  // who waits for sections to end finds the rest of a batch in a stock
+  // (press.h). And a charge waits for one recount at most.
+  ChargeSection section;
   if (thread_line() != nullptr) {
-    // In one section, from the look whether the group is pressed to the refill:
-    // who waits for sections to end finds the rest of a batch in a stock
-    // (press.h).
-    ChargeSection section;
     const uint32_t batch = batch_size(account);
     if (batch > pages &&
         account_try_charge(account, batch, failed, Limit::kMax, false)) {

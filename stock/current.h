@@ -32,6 +32,9 @@ struct ThreadContext {
   // The scope's, with its generation: nothing else holds on to it.
   Account* active = nullptr;
   uint32_t active_generation = 0;
+  // The change of the tree (SegmentHeader::generation) up to which the thread
+  // is known to charge where it should.
+  uint32_t tree = 0;
   // Charges go over the limits rather than fail: the allocator's own records,
   // and our own way out of a failure.
   bool no_fail = false;

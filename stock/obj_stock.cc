@@ -25,14 +25,11 @@ int64_t own_stock_pages(const Account& account) {
   return pages;
 }
 
-// How many pages the account can have for objects of that part: exact where
-// they are counted apart, else what is certainly not in the thread's stock.
+// How many pages the account has for objects of that part.
 int64_t most_object_pages(const Account& account, uint32_t part) {
-  const Ledger& ledger = *account.ledger;
-  if (part == kKmemPart) return ledger.kmem.load(kRelaxed);
-  if (part == kSockPart) return ledger.sock.load(kRelaxed);
-  const int64_t own = own_stock_pages(account);
-  return ledger.pages.load(kRelaxed) - own;
+  if (part == kKmemPart) return account.ledger->kmem.load(kRelaxed);
+  if (part == kSockPart) return account.ledger->sock.load(kRelaxed);
+  return account.plain_pages.load(kRelaxed);
 }
 
 // `pages`, or what is left to uncharge.
@@ -46,6 +43,7 @@ int64_t clamp_pages(const Account& account, uint32_t part, int64_t pages) {
 }
 
 void uncharge_part(Account& account, uint32_t part, int64_t pages) {
+  if (part == kPlainPart) account.plain_pages.fetch_sub(pages, kRelaxed);
   if (part == kKmemPart) account_uncharge_kind(account, Kind::kKmem, pages);
   if (part == kSockPart) account_uncharge_kind(account, Kind::kSock, pages);
 }

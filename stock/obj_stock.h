@@ -99,6 +99,12 @@ bool consume_remainder(Account& account, uint32_t part, uint32_t bytes);
 // REQUIRES: bytes <= kPageSize.
 void refill_object(Account& account, uint32_t part, uint32_t bytes);
 
+// Pages that were charged for objects are written down as such.
+inline void count_object_pages(Account& account, uint32_t part, int64_t pages) {
+  if (part != kPlainPart) return;  // its counter does
+  account.plain_pages.fetch_add(pages, std::memory_order_relaxed);
+}
+
 // Uncharges whole pages, through the thread's page stock if there is room.
 // Never more than the account can have for objects: that is said once.
 void uncharge_object_pages(Account& account, uint32_t part, int64_t pages);

@@ -87,6 +87,7 @@ int umemcg_group_remove(const char* path);
  *
  * NULL with errno:
  *   ERANGE  it does not fit in `size` bytes
+ *   EINVAL  buf is NULL
  *   EBADF   not a handle
  *   ENODEV  the group was removed, or the process is not accounted */
 const char* umemcg_group_path(umemcg_group* group, char* buf, size_t size);
@@ -110,8 +111,8 @@ uint64_t umemcg_group_ino(umemcg_group* group);
  *
  * 0, or -1 with errno:
  *   ENOENT  no such control file in this group
- *   EINVAL  not a value of that file, a file that cannot be written, or a limit
- *           of the root
+ *   EINVAL  not a value of that file, a file that cannot be written, a limit of
+ *           the root, or NULL for file or value
  *   EBADF   not a handle
  *   ENODEV  the group was removed, or the process is not accounted
  * and what the file itself says: EBUSY (usage is above a limit of cgroup v1, a
@@ -124,6 +125,7 @@ int umemcg_set(umemcg_group* group, const char* file, const char* value);
  * Returns the length of the content; what does not fit in `size` bytes is cut,
  * and the content is NUL-terminated if size > 0. -1 with errno:
  *   ENOENT  no such control file in this group
+ *   EINVAL  NULL for file, or for buf with a size
  *   EBADF   not a handle
  *   ENODEV  the group was removed, or the process is not accounted */
 ssize_t umemcg_get(umemcg_group* group, const char* file, char* buf,
@@ -173,8 +175,8 @@ int umemcg_thread_flags(int flags);
 
 /* From here to umemcg_active_end, what the calling thread allocates is charged
  * to the group, whichever it was put into: set_active_memcg. Scopes nest. NULL:
- * as if there were no scope. *before gets what is to be given to
- * umemcg_active_end, also on failure, so that the two may be called in pairs
+ * as if there were no scope. *before (before may be NULL) gets what is to be given
+ * to umemcg_active_end, also on failure, so that the two may be called in pairs
  * unconditionally; it is for this thread only.
  *
  * Async-signal-safe, whatever the handler interrupted: a handler that has ended

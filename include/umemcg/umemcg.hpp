@@ -55,7 +55,8 @@ inline void check(std::error_code error, const char* what) {
 /* `size` bytes of a group with that alignment; null with errno. */
 inline void* allocate(umemcg_group* handle, std::size_t size,
                       std::size_t alignment) noexcept {
-  return alignment <= alignof(std::max_align_t)
+  // (Blocks that are smaller than an alignment need not have it.)
+  return alignment <= alignof(std::max_align_t) && size >= alignment
              ? umemcg_malloc(handle, size)
              : umemcg_aligned_alloc(handle, alignment, size);
 }

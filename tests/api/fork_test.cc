@@ -1,31 +1,11 @@
 // Handles in the child of a fork, in a domain (umemcg run) and without.
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "tests/api/support.h"
+#include "tests/api/child.h"
 
 namespace api_test {
 namespace {
 
 class Fork : public InGroups {};
-
-// Whether `body` held in a forked child: it returns the number of the first
-// check that did not, or 0.
-template <typename Body>
-int in_child(Body body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(body());
-  int status = -1;
-  EXPECT_EQ(waitpid(child, &status, 0), child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-bool charged_to(void* block, const char* at) {
-  const bool held = path(umemcg_owner(block)) == at;
-  std::free(block);
-  return held;
-}
 
 TEST_F(Fork, AHandleFromBeforeWorksInTheChild) {
   Opened group("/fork/handle");

@@ -16,8 +16,8 @@ from harness import check, clean_environment, plain
 DOMAIN_DIR = f"/dev/shm/umemcg-{os.getuid()}"
 
 # Takes and gives back memory as it is told, a line each, and answers "ok".
-# "work" is enough for the allocator to look around: a thread follows a change
-# of its process's group at a slow path, of which one in 1,000 does more.
+# A thread follows a change of its process's group when it has charged something
+# new: the first block after a move may still be the former group's.
 # "enter" puts its thread into a group, "fork" leaves a child that sleeps.
 WORKER = """
 import ctypes, os, sys, time
@@ -30,9 +30,6 @@ for line in sys.stdin:
         blocks += [bytearray(65536) for _ in range(int(rest[0]) // 65536)]
     elif word == "drop":
         blocks.clear()
-    elif word == "work":
-        for _ in range(30000):
-            bytearray(65536)
     elif word == "enter":
         group = umemcg.umemcg_group_open(rest[0].encode(), 0)
         if umemcg.umemcg_thread_set(ctypes.c_void_p(group), None) != 0:

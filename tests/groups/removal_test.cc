@@ -12,6 +12,7 @@
 #include "alloc/account_heap.h"
 #include "alloc/group_heap.h"
 #include "alloc/zombie.h"
+#include "reclaim/charge_object.h"
 #include "stock/current.h"
 #include "tests/groups/process.h"
 
@@ -194,17 +195,148 @@ TEST_F(RemovalTest, AMovedProcessTakesItsThreadsAlong) {
     EXPECT_EQ(&there, owner(block));
     release(block);
   }).join();
-  // And without a call: at a slow path of malloc.
+  // And without a call: after the first block that was charged, and for which
+  // a page may have been charged ahead.
   ASSERT_EQ(0, move_process(g_segment, this_process(), home->group));
-  void* block = nullptr;
-  for (int i = 0; i < 5000 && owner(block) != home; ++i) {
-    release(block);
-    block = grab(kBlock);
+  void* blocks[3];
+  for (void*& block : blocks) block = grab(kBlock);
+  EXPECT_EQ(home, owner(blocks[2]));
+  for (void* each : {here, first, blocks[0], blocks[1], blocks[2]}) {
+    release(each);
   }
-  EXPECT_EQ(home, owner(block));
-  for (void* each : {here, first, block}) release(each);
   sync_thread();
   EXPECT_EQ(home, process_account());
+}
+
+// A thread that allocates nothing but small blocks, too.
+TEST_F(RemovalTest, SmallBlocksFollowAMovedProcess) {
+  Account& there = new_account();
+  Account* const home = process_account();
+  ASSERT_EQ(0, move_process(g_segment, this_process(), there.group));
+  std::vector<void*> blocks;
+  constexpr size_t kSmall = 1000;
+  for (size_t i = 0; i < 4 * kMiB / kSmall; ++i) blocks.push_back(grab(kSmall));
+  EXPECT_EQ(&there, process_account());
+  EXPECT_EQ(&there, owner(blocks.back()));
+  // What was free, and at most two batches of the stock.
+  EXPECT_GE(usage(there), static_cast<int64_t>(3 * kMiB >> kPageShift));
+  for (void* block : blocks) release(block);
+  ASSERT_EQ(0, move_process(g_segment, this_process(), home->group));
+  sync_thread();
+  EXPECT_EQ(home, process_account());
+}
+
+struct Rows {
+  uint32_t accounts = 0;
+  uint32_t ledgers = 0;
+  bool operator==(const Rows&) const = default;
+};
+
+// What is in use.
+Rows rows() {
+  Rows rows;
+  for (uint32_t id = 1; id <= account_count(); ++id) {
+    rows.accounts += account_at(id)->group_id.load() != 0 ? 1 : 0;
+  }
+  for (uint32_t i = 0; i < g_segment.ledgers_used(); ++i) {
+    rows.ledgers += g_segment.ledger(i)->owner.load() != 0 ? 1 : 0;
+  }
+  return rows;
+}
+
+// Until as many are in use, with slow paths only.
+bool wait_rows(Rows wanted) {
+  for (int i = 0; i < 2000 && rows() != wanted; ++i) {
+    sync_thread();
+    sys::sleep_ns(1'000'000);
+  }
+  return rows() == wanted;
+}
+
+// More than one pass buries at once, some of them on one path.
+TEST_F(RemovalTest, SlowPathsAloneBuryAllOfThem) {
+  const Rows before = rows();
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Account*> groups;
+    for (int i = 0; i < 50; ++i) groups.push_back(&new_account());
+    for (Account* account : groups) {
+      ASSERT_EQ(0, set_thread_group(account));
+      release(grab(1000));
+    }
+    ASSERT_EQ(0, set_thread_group(nullptr));
+    settle();
+    for (Account* account : groups) {
+      ASSERT_EQ(0, remove_group(g_segment, account->group));
+    }
+    EXPECT_TRUE(wait_rows(before))
+        << rows().accounts << " accounts, " << rows().ledgers << " ledgers";
+  }
+  for (int i = 0; i < 50; ++i) {
+    Account& account = new_account();
+    ASSERT_EQ(0, remove_group(g_segment, account.group));
+    sync_thread();
+  }
+  EXPECT_TRUE(wait_rows(before))
+      << rows().accounts << " accounts, " << rows().ledgers << " ledgers";
+}
+
+TEST_F(RemovalTest, AHandleKeepsNoHeap) {
+  Account& a = new_account();
+  const uint32_t generation = a.generation.load();
+  ASSERT_TRUE(account_get_handle(a));
+  ASSERT_EQ(0, set_thread_group(&a));
+  void* block = grab(kBlock);
+  ASSERT_EQ(0, set_thread_group(nullptr));
+  ASSERT_EQ(0, remove(a));
+  for (int i = 0; i < 100; ++i) bury_all_zombies(), sys::sleep_ns(1'000'000);
+  EXPECT_NE(nullptr, heap_of(a));
+  release(block);
+  for (int i = 0; i < 2000 && heap_of(a) != nullptr; ++i) {
+    sync_thread();
+    bury_all_zombies();
+    sys::sleep_ns(1'000'000);
+  }
+  EXPECT_EQ(nullptr, heap_of(a));
+  EXPECT_EQ(0, account_pages(a));
+  EXPECT_FALSE(wait_released(a, generation, 50));
+  EXPECT_TRUE(account_put_handle(a));
+  EXPECT_FALSE(account_put_handle(a));
+  EXPECT_TRUE(wait_released(a, generation));
+}
+
+TEST_F(RemovalTest, RemaindersOfObjectsGoWithTheGroup) {
+  Account& parent = new_account();
+  Account& child = new_account(kPageCounterMax, parent.group);
+  const uint32_t generation = child.generation.load();
+  ASSERT_EQ(0, charge_object(child, Kind::kKmem, 1000, 0));
+  ASSERT_EQ(0, remove(child));
+  EXPECT_FALSE(wait_released(child, generation, 50));
+  EXPECT_EQ(1, usage(parent));
+  // What is left of the page is in this thread's line, and in the other's.
+  ProgramThread([&] {
+    uncharge_object(child, Kind::kKmem, 1000);
+    EXPECT_TRUE(wait_released(child, generation));
+  }).join();
+  EXPECT_EQ(0, usage(parent));
+}
+
+// mimalloc's own records, made in the middle of a group's allocation.
+TEST_F(RemovalTest, RecordsThatAGroupWasChargedForAreGivenBack) {
+  Account& a = new_account();
+  void* record = nullptr;
+  {
+    Account* const account = t_context.account;
+    t_context.account = &a;
+    record = mi_heap_malloc(mi_heap_main(), kMiB);
+    t_context.account = account;
+  }
+  ASSERT_EQ(&a, owner(record));
+  EXPECT_TRUE(give_back_records());
+  EXPECT_EQ(records_account(), owner(record));
+  settle();
+  EXPECT_EQ(0, usage(a));
+  EXPECT_FALSE(give_back_records());
+  release(record);
 }
 
 TEST_F(RemovalTest, AThousandGroupsComeAndGo) {

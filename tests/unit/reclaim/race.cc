@@ -36,7 +36,8 @@ Race Race::random(uint32_t seed, int64_t racers) {
   std::mt19937 random(seed);
   const int64_t most[] = {2, 10, 100, 1000};
   Race race;
-  race.pages = 1 + static_cast<int64_t>(random() % most[random() % 4]);
+  const auto bound = static_cast<uint64_t>(most[random() % 4]);
+  race.pages = 1 + static_cast<int64_t>(random() % bound);
   // Until it is refused, or hardly enough for all pages: then one that is
   // refused for no reason leaves a page that nobody asks for again.
   race.attempts = random() % 2 == 0 ? race.pages + 1 : race.pages / racers + 1;

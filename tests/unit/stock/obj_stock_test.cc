@@ -42,6 +42,7 @@ int64_t left(const Account& account, uint32_t part) {
 // An object of `bytes` has a page of its own, whose rest is kept.
 void charge_page_for(Account& account, uint32_t part, uint32_t bytes) {
   account_charge(account, 1);
+  count_object_pages(account, part, 1);
   if (part == kKmemPart) account_charge_kind(account, Kind::kKmem, 1);
   if (part == kSockPart) account_charge_kind(account, Kind::kSock, 1);
   refill_object(account, part, kPage - bytes);
@@ -104,6 +105,7 @@ TEST_F(ObjStockTest, AWholePageGoesToThePageStock) {
 TEST_F(ObjStockTest, AFullPageStockIsNotFilledFurther) {
   Account& a = new_account();
   account_charge(a, 40);
+  count_object_pages(a, kPlainPart, 40);
   uncharge_object_pages(a, kPlainPart, 31);
   EXPECT_EQ(31, own_stock(a));
   uncharge_object_pages(a, kPlainPart, 2);
@@ -119,6 +121,7 @@ TEST_F(ObjStockTest, TheStockStaysBelowTheBatchOfALimitedGroup) {
   g_segment.group(a.group)->threads.fetch_add(200);
   ASSERT_EQ(2u, batch_size(a));
   account_charge(a, 10);
+  count_object_pages(a, kPlainPart, 10);
   for (int i = 0; i < 5; ++i) uncharge_object_pages(a, kPlainPart, 1);
   EXPECT_EQ(2, own_stock(a));
   EXPECT_EQ(7, usage(a));
