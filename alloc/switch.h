@@ -37,7 +37,7 @@ UMEMCG_FAST void name_group_of(const Account* tag) {
 }
 
 // A handler has left a scope open meanwhile.
-UMEMCG_COLD void turn_to_scope();
+void turn_to_scope();
 
 // Puts the thread, which is in no scope, into `tag`, charging `to`, whose entry
 // it is; false, and nothing is done, if that is gone.

@@ -49,8 +49,9 @@ std::string list_children(uint32_t group) {
   return text;
 }
 
-// Who keeps the group from being removed.
+// Who keeps the group from being removed; empty if nobody does any more.
 std::string who_is_inside(uint32_t group) {
+  if (group == kNone) return "";
   const Census census = take_census();
   std::vector<ProcessEntry> inside;
   for (const ProcessEntry& process : census.processes) {
@@ -60,16 +61,18 @@ std::string who_is_inside(uint32_t group) {
   add_part(&text, list_processes(inside));
   add_part(&text, list_threads(census, group));
   add_part(&text, list_children(group));
-  return text.empty() ? "somebody was inside at that moment; try again"
-                      : "inside: " + text;
+  return text;
 }
 
 std::string advice(const std::string& path, int error) {
   if (error != EBUSY) return "the domain's lock could not be had; try again";
   const uint32_t group = find_group(g_segment, path.c_str());
-  return group == kRootGroup ? "the root cannot be removed; `umemcg rm --all` "
-                               "removes the domain"
-                             : who_is_inside(group);
+  if (group == kRootGroup) {
+    return "the root cannot be removed; `umemcg rm --all` removes the domain";
+  }
+  const std::string who = who_is_inside(group);
+  return who.empty() ? "somebody was inside at that moment; try again"
+                     : "inside: " + who;
 }
 
 int fail_remove(const std::string& path, int error) {

@@ -59,7 +59,7 @@ bool choose_group(TextBuffer& path) {
 }
 
 SegmentSizes private_sizes() {
-  // Where address space is scarce, 7 MiB of empty tables are not spent.
+  // Where address space is scarce, 45 MiB of empty tables are not spent.
   for (auto resource : {RLIMIT_AS, RLIMIT_DATA}) {
     rlimit limit;
     if (::getrlimit(resource, &limit) == 0 && limit.rlim_cur < kGiB) {

@@ -27,11 +27,12 @@ int in_child(Body body) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-// Until the group has no more than `most` bytes, with slow paths only: they see
-// to processes that have ended, and to groups that were removed.
+// Until the group has no more than `most` bytes. A process that attaches to the
+// tree sees to those that have ended, slow paths to groups that were removed.
 inline bool wait_at_most(umemcg_group* group, int64_t most) {
-  for (int i = 0; i < 300 && number(group, "memory.current") > most; ++i) {
-    umemcg_group_close(umemcg_group_open("/slow", UMEMCG_CREATE));
+  for (int i = 0; i < 200 && number(group, "memory.current") > most; ++i) {
+    EXPECT_EQ(in_child([] { return path(nullptr).empty() ? 1 : 0; }), 0);
+    umemcg_group_close(umemcg_group_open("/", 0));
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return number(group, "memory.current") <= most;

@@ -25,8 +25,6 @@ TEST(Kinds, WhatIsWrongIsSaidAllTheSame) {
             EINVAL);
   EXPECT_EQ(error_of([&] { umemcg_charge(group, UMEMCG_KMEM, SIZE_MAX, 0); }),
             EINVAL);
-  EXPECT_EQ(error_of([] { umemcg_charge(as_handle(3), UMEMCG_KMEM, 1, 0); }),
-            EBADF);
 }
 
 TEST(Kinds, TheHeapIs) {

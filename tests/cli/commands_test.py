@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 
 from harness import check, clean_environment, main, plain
 
@@ -31,10 +32,13 @@ def create_takes_a_size(umemcg):
                        words=["/d", "No space left", "3 groups", "--groups"])
         domain.done("rm", "/b")
         domain.done("create", "/d")
-        # Later it changes nothing, which is said.
-        outcome = domain.command("create", "--groups", 9, "/a")
-        check(outcome.status == 0 and b"--groups" in outcome.stderr,
-              "not said that the domain is there", outcome)
+        # Later it changes nothing, which is an error if it should; what else
+        # was asked is done.
+        domain.done("rm", "/d")
+        domain.done("create", "--groups", 3, "/a")
+        domain.refused("create", "--groups", 9, "/e",
+                       words=[domain.name, "3 groups", "--groups"])
+        check(domain.done("ls") == "/\n/a\n/c\n/e\n", "/e was not made")
 
 
 def ten_thousand_groups(umemcg):
@@ -179,6 +183,49 @@ def rm_all_takes_domains_of_other_versions(umemcg):
         check(not os.path.exists(domain.path), "the file is there")
 
 
+def what_was_done_as_json(umemcg):
+    with domain_of(umemcg) as domain:
+        def said(*command):
+            document = domain.json(*command)
+            check(document.pop("domain") == domain.path, "another domain")
+            return document
+
+        for command, wanted in (
+                (["create", "/a/b/c", "a//d/", "/a"],
+                 {"created": ["/a", "/a/b", "/a/b/c", "/a/d"]}),
+                (["create", "/a/b"], {"created": []}),
+                (["set", "/a//d", "memory.max", "512M"],
+                 {"set": {"group": "/a/d", "file": "memory.max",
+                          "value": 512 << 20}}),
+                (["rm", "/a/b/c/", "/a/b"],
+                 {"removed": ["/a/b/c", "/a/b"]})):
+            got = said(*command)
+            check(got == wanted, f"{command}: {got}")
+        # Beside what could not be done.
+        outcome = domain.command("rm", "--json", "/a", "/nobody", "/a/d")
+        check(outcome.status == 1 and len(outcome.complaints()) == 2
+              and json.loads(outcome.stdout)["removed"] == ["/a/d"],
+              "not what was removed", outcome)
+        outcome = domain.command("create", "--json", "/e", "/..")
+        check(outcome.status == 1
+              and json.loads(outcome.stdout)["created"] == ["/e"],
+              "not what was made", outcome)
+        check(said("rm", "--all") == {"removed": ["/"]}, "another")
+
+
+def output_that_is_lost_is_an_error(umemcg):
+    with domain_of(umemcg, "/a") as domain, open("/dev/full", "wb") as full:
+        for command in (["ls"], ["get", "/a", "memory.max"], ["tree", "--json"],
+                        ["create", "--json", "/b"]):
+            ended = subprocess.run(
+                [umemcg.program, command[0], "--domain", domain.name,
+                 *command[1:]], stdout=full, stderr=subprocess.PIPE,
+                timeout=30, check=False)
+            check(ended.returncode == 1
+                  and ended.stderr.startswith(b"umemcg: the output"),
+                  f"{command}: {ended}")
+
+
 def tree_is_aligned_and_indented(umemcg):
     with domain_of(umemcg, "/a/bcd", "/longer-name", "/é/ü") as domain:
         domain.done("set", "/a", "memory.max", "100M")
@@ -254,6 +301,7 @@ if __name__ == "__main__":
           get_prints_the_bare_value, get_as_json, writes_that_reset,
           controllers_are_handed_on, depth_and_descendants_are_bounded,
           rm_removes_groups, rm_all_removes_the_domain,
-          rm_all_takes_domains_of_other_versions, tree_is_aligned_and_indented,
+          rm_all_takes_domains_of_other_versions, what_was_done_as_json,
+          output_that_is_lost_is_an_error, tree_is_aligned_and_indented,
           tree_as_json, ps_and_gc_of_an_empty_domain,
           the_variable_names_the_domain, the_default_domain_is_named_default])

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -139,6 +140,25 @@ def domain_of(umemcg, *groups):
             domain.end_worker(worker, kill=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(domain.path)
+
+
+# Where a domain's header says that the slots of processes begin, and what a
+# slot has where (accounting/layout.h).
+PROCESS_OFFSET = 48
+PID_NAMESPACE = 24
+PAGE_TABLE = 32
+
+
+def poke(domain, offset, data):
+    """Writes over what the slot of the first process has; what was there."""
+    with open(domain.path, "r+b") as file:
+        file.seek(PROCESS_OFFSET)
+        start = struct.unpack("<Q", file.read(8))[0] + offset
+        file.seek(start)
+        kept = file.read(len(data))
+        file.seek(start)
+        file.write(data)
+    return kept
 
 
 def wait_until(condition, text):

@@ -7,12 +7,10 @@ import sys
 
 from harness import MIB, Skip, check, main, plain
 
-from domain import check_aligned, domain_of
+from domain import PAGE_TABLE, check_aligned, domain_of, poke
 
-# Where a ProcessSlot of accounting/layout.h has the address that it publishes,
-# and where the tables begin in the header.
-PAGE_TABLE = 32
-PROCESS_OFFSET = 48
+LEAF_SHIFT = 20  # in a PageTableMap (accounting/page_words.h)
+RELEASED_OFFSET = 44  # in an AccountMap
 
 
 def smaps(domain, pid):
@@ -82,7 +80,6 @@ def owners_are_told_apart(umemcg):
         worker = domain.worker("/a")
         worker.order("take", 16 * MIB)
         domain.done("move", worker.pid, "/b")
-        worker.order("work")
         worker.order("take", 32 * MIB)
         groups = smaps(domain, worker.pid)["groups"]
         for path in ("/a", "/b"):
@@ -92,7 +89,7 @@ def owners_are_told_apart(umemcg):
                   f"{path}: {groups} is not {stat}")
         # When a group is gone, its parent is charged.
         domain.done("rm", "/a")
-        worker.order("work")
+        worker.order("take", MIB)
         groups = smaps(domain, worker.pid)["groups"]
         check("/a" not in groups and groups["/"]["used"] >= 16 * MIB,
               f"{groups}")
@@ -129,18 +126,6 @@ def inherited_pages_are_the_parent_s(umemcg):
         domain.end_worker(worker)
 
 
-def poke(domain, slot_bytes):
-    """Writes over what the process in slot 0 publishes."""
-    with open(domain.path, "r+b") as file:
-        file.seek(PROCESS_OFFSET)
-        start = struct.unpack("<Q", file.read(8))[0]
-        file.seek(start + PAGE_TABLE)
-        kept = file.read(len(slot_bytes))
-        file.seek(start + PAGE_TABLE)
-        file.write(slot_bytes)
-    return kept
-
-
 def addresses_are_not_trusted(umemcg):
     """The domain's file may say anything: no crash, no hang, one line."""
     with domain_of(umemcg, "/a") as domain:
@@ -151,10 +136,11 @@ def addresses_are_not_trusted(umemcg):
         for page_table, accounts in (
                 (0, 0), (1, 1), (somewhere, somewhere),
                 (2**64 - 8, 2**64 - 8), (2**47, 2**47)):
-            kept = poke(domain, struct.pack("<QQ", page_table, accounts))
+            kept = poke(domain, PAGE_TABLE,
+                        struct.pack("<QQ", page_table, accounts))
             domain.refused("smaps", worker.pid,
                            words=[str(worker.pid), "Invalid argument"])
-            poke(domain, kept)
+            poke(domain, PAGE_TABLE, kept)
         smaps(domain, worker.pid)
 
 
@@ -164,31 +150,56 @@ def tables_are_not_trusted(umemcg):
         worker = domain.worker("/a")
         smaps(domain, worker.pid)
         # Both descriptors lie in the worker's memory; forge them there.
-        kept = poke(domain, b"\0" * 16)
-        poke(domain, kept)
+        kept = poke(domain, PAGE_TABLE, b"\0" * 16)
+        poke(domain, PAGE_TABLE, kept)
         page_table, accounts = struct.unpack("<QQ", kept)
         with open(f"/proc/{worker.pid}/mem", "r+b", buffering=0) as memory:
             # Magic, sizes, shifts and offsets; 64 bits of addresses.
-            forge(domain, worker, memory, page_table, (
-                (0, 1), (8, 1), (12, 2**31), (16, 2**32 - 1), (20, 63),
-                (20, 31), (24, 12), (28, 0), (28, 2**31), (32, 2**32 - 1)))
-            forge(domain, worker, memory, accounts, (
+            forge(domain, worker, memory, page_table, 40, (
+                (0, 1), (8, 1), (12, 2**31), (16, 2**32 - 1),
+                (LEAF_SHIFT, 0), (LEAF_SHIFT, 9), (LEAF_SHIFT, 63),
+                (LEAF_SHIFT, 31), (24, 12), (28, 0), (28, 2**31),
+                (32, 2**32 - 1)), wrong=(0, LEAF_SHIFT))
+            forge(domain, worker, memory, accounts, 56, (
                 (0, 1), (8, 1), (12, 2**31), (16, 0), (20, 0), (24, 0),
-                (24, 2**32 - 1), (28, 2**32 - 1), (32, 4096), (36, 2**31)))
+                (24, 2**32 - 1), (28, 2**32 - 1), (32, 4096), (36, 2**31),
+                (40, 2**32 - 1), (44, 2**31)), wrong=(0,))
         smaps(domain, worker.pid)
 
 
-def forge(domain, worker, memory, address, forgeries):
+def released_accounts_are_nobody_s(umemcg):
+    """What a row that is free still says of a group is not shown."""
+    with domain_of(umemcg, "/a") as domain:
+        worker = domain.worker("/a")
+        worker.order("take", 8 * MIB)
+        check(smaps(domain, worker.pid)["groups"]["/a"]["used"] >= 8 * MIB,
+              "nothing is charged to /a")
+        kept = poke(domain, PAGE_TABLE, b"\0" * 16)
+        poke(domain, PAGE_TABLE, kept)
+        accounts = struct.unpack("<QQ", kept)[1]
+        with open(f"/proc/{worker.pid}/mem", "r+b", buffering=0) as memory:
+            memory.seek(accounts + 24)
+            sizes = struct.unpack("<6I", memory.read(24))
+            # A byte that is not 0 in every row: of the row's own id.
+            write_over(memory, accounts + RELEASED_OFFSET,
+                       struct.pack("<I", sizes[1]))
+            check(smaps(domain, worker.pid)["groups"] == {}, "still shown")
+            write_over(memory, accounts + RELEASED_OFFSET,
+                       struct.pack("<I", sizes[5]))
+        check("/a" in smaps(domain, worker.pid)["groups"], "not put back")
+
+
+def forge(domain, worker, memory, address, size, forgeries, wrong):
+    """What lies at the offsets `wrong` cannot be taken for a table at all."""
     memory.seek(address)
-    kept = memory.read(40)
+    kept = memory.read(size)
     for offset, value in forgeries:
         forged = bytearray(kept)
         struct.pack_into("<I", forged, offset, value)
         write_over(memory, address, forged)
         outcome = domain.command("smaps", worker.pid)
-        wrong = offset == 0  # the magic: it cannot be taken for a table
-        check(outcome.status == 1 if wrong else outcome.status in (0, 1),
-              f"{offset}: {value}", outcome)
+        check(outcome.status == 1 if offset in wrong
+              else outcome.status in (0, 1), f"{offset}: {value}", outcome)
         write_over(memory, address, kept)
 
 
@@ -217,4 +228,5 @@ if __name__ == "__main__":
     main([sums_are_what_memory_stat_says, mappings_are_the_process_s,
           the_table_has_the_same, owners_are_told_apart,
           inherited_pages_are_the_parent_s, addresses_are_not_trusted,
-          tables_are_not_trusted, without_the_right_to_read])
+          tables_are_not_trusted, released_accounts_are_nobody_s,
+          without_the_right_to_read])

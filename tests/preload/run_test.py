@@ -1,5 +1,6 @@
 """`umemcg run`: exit status, signals, what cannot be accounted, the report."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -222,6 +223,48 @@ def table_has_its_columns(umemcg):
         check(word in table, f"no {word} in the table", outcome)
 
 
+def report_that_is_lost_is_said(umemcg):
+    for kind in ([], ["--json"]):
+        outcome = plain(umemcg.run_command(
+            ["sh", "-c", "exit 7"], [*kind, "--report=/dev/full"]))
+        check(outcome.status == 7, "not the command's status", outcome)
+        lines = outcome.stderr.decode().splitlines()
+        check(len(lines) == 1 and "/dev/full" in lines[0]
+              and "No space left" in lines[0], "not said", outcome)
+
+
+def report_is_written_in_pieces(umemcg):
+    """Into a pipe that is smaller, and not waited for (O_NONBLOCK)."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(writer, False)
+    process = subprocess.Popen(
+        umemcg.run_command(["true"], ["--json", "--report",
+                                      "--group", "/1/2/3/4/5/6/7/8"]),
+        stdin=subprocess.DEVNULL, stderr=writer, env=clean_environment())
+    os.close(writer)
+    with open(reader, encoding="utf-8") as pipe:
+        time.sleep(0.5)  # it is full by then
+        text = pipe.read()
+    check(process.wait(timeout=30) == 0, "the exit status is not 0")
+    check(len(text) > 4 * 4096, f"{len(text)} bytes would fit")
+    check(len(json.loads(text)["groups"]) == 9, text)
+
+
+def a_child_opts_out(umemcg):
+    """With UMEMCG_DISABLE=1, which `umemcg run` itself does not heed."""
+    take = [sys.executable, "-c", f"x = bytearray({200 * MIB})"]
+    outcome = umemcg.run(["env", "UMEMCG_DISABLE=1", *take], max="64M")
+    check(outcome.status == 0 and not outcome.complaints(), "it was refused",
+          outcome)
+    peak = outcome.report.limited(HOG_LIMIT)["memory.peak"]
+    check(peak < 8 * MIB, f"{peak} bytes are charged", outcome)
+    outcome = umemcg.run(take, max="64M",
+                         env=clean_environment(UMEMCG_DISABLE="1"))
+    check(outcome.status == 1 and b"MemoryError" in outcome.stderr,
+          "the command itself has opted out", outcome)
+
+
 def group_option_names_the_group(umemcg):
     outcome = umemcg.run(umemcg.hog(), max="64M",
                          options=["--group", "/web/api"])
@@ -283,5 +326,7 @@ if __name__ == "__main__":
           options_beat_variables, run_inside_a_run, stdin_passes_through,
           no_descriptor_leaks, signal_mask_is_kept, report_is_json,
           report_without_limit_says_max, json_to_stderr, table_has_its_columns,
+          report_that_is_lost_is_said, report_is_written_in_pieces,
+          a_child_opts_out,
           group_option_names_the_group, domain_is_removed,
           background_child_outlives_the_command])

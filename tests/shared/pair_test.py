@@ -4,7 +4,7 @@ import re
 import time
 
 from domain import domain_of
-from harness import MIB, RESERVE, check, main
+from harness import MIB, RESERVE, check, main, plain
 from world import ended, program, say, start, stress_seconds
 
 LIMIT = 100 * MIB
@@ -18,10 +18,13 @@ def finish(process, seconds):
     return [int(number) for number in re.findall(r"\d+", output)]
 
 
-def two_that_want_80_of_100(umemcg):
+def two_that_want_80_of_100(umemcg, reserve):
     seconds = stress_seconds() or 4
-    with domain_of(umemcg, "/both") as domain:
-        domain.done("set", "/both", "memory.max", str(LIMIT))
+    with domain_of(umemcg) as domain:
+        made = plain(umemcg.run_command(
+            ["true"], ["--domain", domain.name, "--group", "/both", "--max",
+                       str(LIMIT), "--reserve", str(reserve)]))
+        check(made.status == 0, "no group", made)
         command = [program("churn"), 80, seconds]
         with ended(start(umemcg, domain.name, "/both", *command, 1)) as one, \
                 ended(start(umemcg, domain.name, "/both", *command, 2)) as two:
@@ -35,8 +38,8 @@ def two_that_want_80_of_100(umemcg):
         check(domain.number("/both", "memory.current") == 0, "something left")
     say(f"most {max(seen)} of {len(seen)} looks, peak {peak}, (held, refused, "
         f"rounds): {results}")
-    check(max(seen) <= LIMIT + RESERVE, f"{max(seen)} bytes at once")
-    check(LIMIT - 8 * MIB <= peak <= LIMIT + RESERVE, f"peak {peak}")
+    check(max(seen) <= LIMIT + reserve, f"{max(seen)} bytes at once")
+    check(LIMIT - 8 * MIB <= peak <= LIMIT + reserve, f"peak {peak}")
     for most, refusals, rounds in results:
         check(refusals > 0, "one was never refused")
         check(most >= 20 * MIB, f"one had no more than {most} bytes")
@@ -44,5 +47,14 @@ def two_that_want_80_of_100(umemcg):
     check("oom_kill 0" in events and "max 0\n" not in events, events)
 
 
+def with_a_reserve_for_small_requests(umemcg):
+    two_that_want_80_of_100(umemcg, RESERVE)
+
+
+def without_a_reserve_never_above_100(umemcg):
+    two_that_want_80_of_100(umemcg, 0)
+
+
 if __name__ == "__main__":
-    main([two_that_want_80_of_100])
+    main([with_a_reserve_for_small_requests,
+          without_a_reserve_never_above_100])
