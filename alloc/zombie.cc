@@ -104,16 +104,21 @@ bool may_be_record(SliceWord word) {
 constinit Lock records_lock;
 constinit SliceNumber next_slice = 0;  // after the last one that was asked for
 constinit bool last_in_main_heap = false;
+constinit uint32_t last_owner = 0;
 constinit int64_t given_back = 0;  // pages, so far
 
 // mimalloc does not know the heap of the last slices of a large page: it is
-// that of those before them.
+// that of those before them. Nor does it know that of a page in the making,
+// which may come after them, so what follows has to be the same account's.
+// (A page in the making of that very account is root's then until it is freed.)
 // REQUIRES: records_lock.
-bool lies_in_main_heap(SliceNumber number) {
+bool lies_in_main_heap(SliceNumber number, uint32_t owner) {
   const mi_heap_t* heap =
       mi_heap_of(reinterpret_cast<void*>(slice_address(number)));
-  const bool follows = last_in_main_heap && next_slice == number;
+  const bool follows =
+      last_in_main_heap && next_slice == number && last_owner == owner;
   last_in_main_heap = heap != nullptr ? heap == mi_heap_main() : follows;
+  last_owner = owner;
   next_slice = number + 1;
   return last_in_main_heap;
 }
@@ -125,7 +130,7 @@ bool lies_in_main_heap(SliceNumber number) {
 // REQUIRES: records_lock; the chunk's gate, alone.
 void give_to_records(SliceNumber number, Slice& slice) {
   const SliceWord word = slice.load();
-  if (!may_be_record(word) || !lies_in_main_heap(number)) return;
+  if (!may_be_record(word) || !lies_in_main_heap(number, word.owner())) return;
   Account* const from = account_at(word.owner());
   Account& records = *records_account();
   if (from == &records) return;

@@ -68,7 +68,9 @@ enum {
 umemcg_group* umemcg_group_open(const char* path, int flags);
 
 /* Drops the handle's reference (css_put). Memory stays charged, and threads in
- * the group stay in it. NULL and handles without a reference are ignored. */
+ * the group stay in it. NULL and handles without a reference are ignored. Close
+ * as often as opened: handles of one group are equal, so one close too many
+ * takes the reference of another open. */
 void umemcg_group_close(umemcg_group* group);
 
 /* Removes the group at `path`: rmdir in cgroupfs, mem_cgroup_css_offline. What
@@ -115,8 +117,15 @@ uint64_t umemcg_group_ino(umemcg_group* group);
  *           the root, or NULL for file or value
  *   EBADF   not a handle
  *   ENODEV  the group was removed, or the process is not accounted
- * and what the file itself says: EBUSY (usage is above a limit of cgroup v1, a
- * child hands the controller on), ESRCH (no such process), ERANGE */
+ * and what the file itself says:
+ *   EBUSY   usage is above a limit of cgroup v1; a child group hands on the
+ *           controller that is to be switched off
+ *   ENOENT  cgroup.subtree_control: the parent does not hand that controller on
+ *   ESRCH   cgroup.procs: no such process in the domain
+ *   ERANGE  not a number that the file can have
+ *   EAGAIN  another process held the domain's lock for 2 s (cgroup.procs and
+ *           cgroup.subtree_control)
+ *   EBUSY   the same, for memory.min, memory.low and limits of cgroup v1 */
 int umemcg_set(umemcg_group* group, const char* file, const char* value);
 
 /* Reads a control file as the file would read, its final newline included:
@@ -140,8 +149,10 @@ ssize_t umemcg_get(umemcg_group* group, const char* file, char* buf,
 
 /* Puts the calling thread into the group: cgroup.threads. NULL: it follows the
  * process again. `previous` may be NULL; else it always gets what the thread
- * was in, a borrowed handle or NULL, to be given to a later call. A group that
- * the thread has been in before costs a few nanoseconds.
+ * was in, a borrowed handle or NULL, to be given to a later call. That fails
+ * with EBADF if the group was removed meanwhile and nothing is left of it: then
+ * give NULL, or the thread stays where it is. A group that the thread has been
+ * in before costs a few nanoseconds.
  *
  * 0, or -1 with errno:
  *   ESTALE  the group was removed; the thread is in its nearest online ancestor
@@ -175,9 +186,9 @@ int umemcg_thread_flags(int flags);
 
 /* From here to umemcg_active_end, what the calling thread allocates is charged
  * to the group, whichever it was put into: set_active_memcg. Scopes nest. NULL:
- * as if there were no scope. *before (before may be NULL) gets what is to be given
- * to umemcg_active_end, also on failure, so that the two may be called in pairs
- * unconditionally; it is for this thread only.
+ * as if there were no scope. *before gets what is to be given to
+ * umemcg_active_end, also on failure, so that the two may be called in pairs
+ * unconditionally; it is for this thread only. `before` may be NULL.
  *
  * Async-signal-safe, whatever the handler interrupted: a handler that has ended
  * its scopes leaves the interrupted allocation as it was. siglongjmp out of a
@@ -234,7 +245,12 @@ enum {
 
 /* Charges `bytes` of that kind to the group. Bytes below a page are added up,
  * so that many small objects are charged what they need together. `flags` are
- * UMEMCG_NOWAIT and so on, beside those of the thread.
+ * UMEMCG_NOWAIT and so on, beside those of the thread. A kind that is not in
+ * UMEMCG_ACCOUNT is not charged, and that is no error.
+ *
+ * Charge and uncharge through the same handle. NULL is the process's group of
+ * the moment: after a move the process could not take back what it charged to
+ * the group that it was in.
  *
  * 0, or -1 with errno:
  *   ENOMEM  at a limit, nothing is charged
@@ -247,7 +263,9 @@ int umemcg_charge(umemcg_group* group, int kind, size_t bytes, int flags);
  * any thread of the process: obj_cgroup_uncharge. The group may have been
  * removed meanwhile. In a domain, what was charged before a fork is the
  * parent's: the child does not take it back. errno is kept; what is not a
- * charge is ignored. */
+ * charge is ignored; so are pages beyond what this process has charged to the
+ * group (of kmem, of sock, of the other kinds together), with one line on
+ * stderr. */
 void umemcg_uncharge(umemcg_group* group, int kind, size_t bytes);
 
 #ifdef __cplusplus

@@ -184,7 +184,9 @@ class group {
 
 /* The thread is in the group until the end of the scope: umemcg_thread_set. If
  * that failed (with an error_code), the thread is where umemcg_thread_set
- * leaves it, and the end of the scope puts it back all the same. */
+ * leaves it, and the end of the scope puts it back all the same. If the thread
+ * cannot be put back, since the group that it was in is gone, it follows its
+ * process. */
 class thread_scope {
  public:
   explicit thread_scope(const group& to) : thread_scope(to.handle()) {}
@@ -209,7 +211,11 @@ class thread_scope {
   }
   void leave() noexcept {
     const int kept = errno;
-    umemcg_thread_set(previous_, nullptr);
+    /* ESTALE: it is in an ancestor of what it was in. Else what it was in is
+     * gone altogether: better the process's group than this one for good. */
+    if (umemcg_thread_set(previous_, nullptr) != 0 && errno != ESTALE) {
+      umemcg_thread_set(nullptr, nullptr);
+    }
     errno = kept;
   }
 

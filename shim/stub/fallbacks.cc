@@ -44,7 +44,7 @@ int thread_set(umemcg_group*, umemcg_group** previous) {
 
 // There is no scope to begin, but its end may be told.
 int active_begin(umemcg_group*, umemcg_group** before) {
-  *before = nullptr;
+  if (before != nullptr) *before = nullptr;
   errno = ENOSYS;
   return -1;
 }

@@ -33,8 +33,7 @@ TEST(Control, KeepsErrno) {
 }
 
 int set_error(umemcg_group* group, const char* file, const char* value) {
-  return error_of(
-      [=] { EXPECT_EQ(umemcg_set(group, file, value), -1) << file; });
+  return error_of([=] { EXPECT_EQ(umemcg_set(group, file, value), -1); });
 }
 
 TEST(Control, WhatCannotBeWritten) {
@@ -57,6 +56,21 @@ TEST(Control, WhatCannotBeRead) {
                         -1);
             }),
             ENOENT);
+}
+
+TEST(Control, NullIsNoFileAndNoValue) {
+  Opened group("/control/null");
+  char text[32];
+  for (umemcg_group* of : {static_cast<umemcg_group*>(group),
+                           static_cast<umemcg_group*>(nullptr)}) {
+    EXPECT_EQ(set_error(of, nullptr, "1"), EINVAL);
+    EXPECT_EQ(set_error(of, "memory.max", nullptr), EINVAL);
+    EXPECT_EQ(error_of([&] { umemcg_get(of, nullptr, text, sizeof(text)); }),
+              EINVAL);
+    EXPECT_EQ(error_of([&] { umemcg_get(of, nullptr, nullptr, 0); }), EINVAL);
+    EXPECT_EQ(error_of([&] { umemcg_get(of, "memory.max", nullptr, 10); }),
+              EINVAL);
+  }
 }
 
 TEST(Control, WhatDoesNotFitIsCut) {

@@ -2,9 +2,13 @@
 
 #include <umemcg/umemcg.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <list>
 #include <memory_resource>
+#include <thread>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "tests/api/support.h"
@@ -134,6 +138,42 @@ TEST(ThreadScope, ThatFailsLeavesTheThreadWhereItWas) {
   EXPECT_EQ(charged_here(), "/cpp/kept");
 }
 
+// Nothing holds on to the group that the thread was in, when it is removed and
+// the thread has been in many others since.
+TEST(ThreadScope, FollowsTheProcessIfWhereItWasIsGone) {
+  const auto to = umemcg::group::create("/cpp/to");
+  std::vector<umemcg::group> others;
+  for (int i = 0; i < 40; ++i) {
+    std::string name = "/cpp/others/";
+    others.push_back(umemcg::group::create(name += std::to_string(i)));
+  }
+  umemcg_group* was = nullptr;
+  {
+    const auto group = umemcg::group::create("/cpp/was/gone");
+    was = group.handle();
+    ASSERT_EQ(umemcg_thread_set(was, nullptr), 0);
+  }
+  {
+    umemcg::thread_scope scope(to);
+    for (const auto& other : others) {
+      umemcg::thread_scope inner(other);
+      EXPECT_NE(charged_here(), "");
+    }
+    umemcg::group::remove("/cpp/was/gone");
+    for (int i = 0; i < 500 && umemcg_group_ino(was) != 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      umemcg::group::create("/slow");
+      charged_here();
+    }
+    ASSERT_EQ(umemcg_group_ino(was), 0u) << "something holds on to it";
+    EXPECT_EQ(charged_here(), "/cpp/to");
+    errno = 17;
+  }
+  EXPECT_EQ(errno, 17);
+  EXPECT_EQ(umemcg_thread_get(), nullptr);
+  EXPECT_EQ(charged_here(), path(nullptr));
+}
+
 TEST(ActiveScope, ComesBeforeTheThread) {
   const auto thread = umemcg::group::create("/cpp/thread");
   const auto active = umemcg::group::create("/cpp/active");
@@ -156,6 +196,34 @@ TEST(Resource, ChargesTheGroup) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(aligned) % 4096, 0u);
   EXPECT_EQ(path(umemcg_owner(aligned)), "/cpp/pmr");
   memory.deallocate(aligned, 1000, 4096);
+}
+
+TEST(Resource, SmallBlocksAreAlignedToo) {
+  const auto group = umemcg::group::create("/cpp/small");
+  umemcg::memory_resource memory(group);
+  std::vector<std::pair<void*, size_t>> blocks;
+  for (int i = 0; i < 8; ++i) {
+    for (size_t size = 1; size <= 64; ++size) {
+      blocks.emplace_back(memory.allocate(size), size);
+    }
+  }
+  for (const auto& [block, size] : blocks) {
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % alignof(std::max_align_t),
+              0u)
+        << size;
+    EXPECT_EQ(path(umemcg_owner(block)), "/cpp/small");
+    memory.deallocate(block, size);
+  }
+  for (size_t alignment = 1; alignment <= 16; alignment *= 2) {
+    for (int i = 0; i < 8; ++i) {
+      blocks[static_cast<size_t>(i)].first = memory.allocate(8, alignment);
+    }
+    for (int i = 0; i < 8; ++i) {
+      void* block = blocks[static_cast<size_t>(i)].first;
+      EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % alignment, 0u);
+      memory.deallocate(block, 8, alignment);
+    }
+  }
 }
 
 TEST(Resource, ThrowsAtTheLimit) {

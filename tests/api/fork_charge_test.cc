@@ -89,8 +89,7 @@ TEST_F(ForkCharge, AScopeFromBeforeThatIsReturnedTo) {
   EXPECT_TRUE(wait_at_most(outer, own)) << number(outer, "memory.current");
 }
 
-// The row of a removed group is used again by as many groups as there is room
-// for; the child, which was not told, has a handle of it and is in it.
+// As many groups as there is room for.
 class Refilled {
  public:
   // Until the table is full: then the row is one of theirs.
@@ -137,14 +136,21 @@ class Turn {
   std::array<int, 2> ends_;
 };
 
+// The parent removes a group of which the child has a handle and memory; then
+// other groups take all rows of the tree.
 TEST_F(ForkCharge, NeverAGroupThatHasTheRowOfARemovedOne) {
   if (!in_domain()) GTEST_SKIP() << "the child has a tree of its own";
   Opened top("/top");
   umemcg_group* group = umemcg_group_open("/top/gone", UMEMCG_CREATE);
-  void* inherited = touched(umemcg_malloc(group, kMiB), kMiB);
+  // (By another thread: what the child's own has used, the child holds on to.)
+  void* inherited = nullptr;
+  std::thread([&] {
+    inherited = touched(umemcg_malloc(group, kMiB), kMiB);
+  }).join();
   Turn childs, parents;
   const pid_t child = fork();
   if (child == 0) {
+    alarm(30);
     if (path(nullptr).empty()) _exit(5);  // it knows of the fork
     parents.give();
     childs.wait();
@@ -177,6 +183,27 @@ TEST_F(ForkCharge, NeverAGroupThatHasTheRowOfARemovedOne) {
     EXPECT_EQ(waitpid(child, &status, 0), child);
     EXPECT_EQ(status, 0);
   }
+}
+
+// Moved by another process, and forked before it knew.
+TEST_F(ForkCharge, TheChildOfAProcessThatWasJustMoved) {
+  if (!in_domain()) GTEST_SKIP() << "there is no other process in its tree";
+  Opened group("/fork/moved");
+  Opened before(path(nullptr).c_str(), 0);
+  const std::string self = std::to_string(getpid());
+  EXPECT_EQ(in_child([&] {
+              return umemcg_set(group, "cgroup.procs", self.c_str()) == 0 ? 0
+                                                                          : 1;
+            }),
+            0);
+  EXPECT_EQ(in_child([] {
+              if (path(nullptr) != "/fork/moved") return 1;
+              void* block = touched(std::malloc(64 * kMiB), 64 * kMiB);
+              return charged_to(block, "/fork/moved") ? 0 : 2;
+            }),
+            0);
+  EXPECT_EQ(path(nullptr), "/fork/moved");
+  EXPECT_EQ(umemcg_set(before, "cgroup.procs", "0"), 0);
 }
 
 // The parent's account is not the child's to give up.

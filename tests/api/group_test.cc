@@ -89,6 +89,19 @@ TEST(Path, DoesNotFit) {
       ERANGE);
 }
 
+TEST(Path, NowhereToWriteIt) {
+  Opened group("/path/null");
+  for (umemcg_group* of : {static_cast<umemcg_group*>(group),
+                           static_cast<umemcg_group*>(nullptr)}) {
+    for (size_t size : {0u, 10u}) {
+      EXPECT_EQ(error_of([=] {
+                  EXPECT_EQ(umemcg_group_path(of, nullptr, size), nullptr);
+                }),
+                EINVAL);
+    }
+  }
+}
+
 TEST(Path, JustFits) {
   Opened group("/fits");
   char text[6];

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include <atomic>
 #include <thread>
 
 #include "tests/api/support.h"
@@ -156,6 +157,24 @@ TEST(Owner, FromAnyThreadAndAnywhereInTheBlock) {
   umemcg_free(block);
 }
 
+// Memory that was set aside for the group and not used is nobody's.
+TEST(Owner, OfWhatIsNotCharged) {
+  Opened group("/owner/reserved");
+  void* block = touched(umemcg_malloc(group, 40'000), 40'000);
+  ASSERT_EQ(umemcg_owner_ino(block), umemcg_group_ino(group));
+  const uintptr_t around =
+      reinterpret_cast<uintptr_t>(block) & ~uintptr_t{16 * kMiB - 1};
+  int64_t named = 0;
+  for (uintptr_t at = around; at < around + 32 * kMiB; at += 4096) {
+    const auto* page = reinterpret_cast<const void*>(at);
+    if (umemcg_owner_ino(page) != umemcg_group_ino(group)) continue;
+    EXPECT_EQ(bits_of(umemcg_owner(page)), bits_of(group));
+    named += 4096;
+  }
+  EXPECT_EQ(named, value_of(group, "memory.stat", "anon"));
+  umemcg_free(block);
+}
+
 TEST(Charge, CountsWholePages) {
   Opened group("/charge/pages");
   EXPECT_EQ(umemcg_charge(group, UMEMCG_MMAP, kMiB, 0), 0);
@@ -221,6 +240,46 @@ TEST(Charge, WhatIsNoCharge) {
   umemcg_uncharge(group, 99, 1);
   umemcg_uncharge(group, UMEMCG_KMEM, SIZE_MAX);
   EXPECT_EQ(number(group, "memory.current"), 0);
+}
+
+// What another thread has left of a page pays for the bytes beyond the last
+// page that the kind's limit has room for.
+TEST(Charge, ToTheLastByteOfAKind) {
+  Opened group("/charge/kind");
+  ASSERT_EQ(umemcg_set(group, "memory.kmem.limit_in_bytes", "40960"), 0);
+  std::atomic<int> step{0};
+  std::thread other([&] {
+    EXPECT_EQ(umemcg_charge(group, UMEMCG_KMEM, 100, 0), 0);
+    step = 1;
+    while (step != 2) std::this_thread::yield();
+    umemcg_uncharge(group, UMEMCG_KMEM, 100);
+  });
+  while (step != 1) std::this_thread::yield();
+  EXPECT_EQ(umemcg_charge(group, UMEMCG_KMEM, 8 * 4096, 0), 0);
+  EXPECT_EQ(umemcg_charge(group, UMEMCG_KMEM, 4096 + 200, 0), 0);
+  EXPECT_EQ(number(group, "memory.kmem.usage_in_bytes"), 40960);
+  EXPECT_EQ(umemcg_charge(group, UMEMCG_KMEM, 4096, 0), -1);
+  umemcg_uncharge(group, UMEMCG_KMEM, 9 * 4096 + 200);
+  step = 2;
+  other.join();
+  EXPECT_LE(number(group, "memory.kmem.usage_in_bytes"), 4096);
+}
+
+TEST(Charge, WhatWasNotChargedIsNotTakenFromOthers) {
+  Opened group("/charge/nothing");
+  void* block = touched(umemcg_malloc(group, 4 * kMiB), 4 * kMiB);
+  ASSERT_EQ(umemcg_charge(group, UMEMCG_SOCK, kMiB, 0), 0);
+  const int64_t charged = number(group, "memory.current");
+  for (int kind : {UMEMCG_HEAP, UMEMCG_MMAP, UMEMCG_SHMEM, UMEMCG_KMEM}) {
+    umemcg_uncharge(group, kind, kMiB);
+    EXPECT_EQ(number(group, "memory.current"), charged) << kind;
+  }
+  // No more than there is of it.
+  ASSERT_EQ(umemcg_charge(group, UMEMCG_MMAP, kMiB, 0), 0);
+  umemcg_uncharge(group, UMEMCG_MMAP, 3 * kMiB);
+  EXPECT_GE(number(group, "memory.current"), charged - 64 * 4096);
+  umemcg_uncharge(group, UMEMCG_SOCK, kMiB);
+  umemcg_free(block);
 }
 
 TEST(Charge, OfARemovedGroupIsTheParents) {

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <signal.h>
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -175,6 +176,69 @@ TEST_F(Scope, AFailedBeginMayBeEnded) {
   EXPECT_EQ(charged_here(), "/scope/failed");
   umemcg_active_end(inside);
   EXPECT_EQ(charged_here(), "/scope/failed");
+  umemcg_active_end(before);
+}
+
+TEST_F(Scope, WhatWasBeforeNeedNotBeAskedFor) {
+  Opened group("/scope/unasked");
+  ASSERT_EQ(umemcg_active_begin(group, nullptr), 0);
+  EXPECT_EQ(charged_here(), "/scope/unasked");
+  umemcg_active_end(nullptr);
+  EXPECT_EQ(charged_here(), path(nullptr));
+}
+
+// Removes a group from another thread.
+class Remover {
+ public:
+  // The thread is there before the scope is: it allocates.
+  Remover()
+      : thread_([this] {
+          while (handle_ == nullptr) std::this_thread::yield();
+          EXPECT_EQ(umemcg_group_remove(path_), 0);
+          umemcg_group_close(handle_);
+        }) {}
+  void remove(const char* path, umemcg_group* handle) {
+    path_ = path;
+    handle_ = handle;
+    thread_.join();
+    EXPECT_EQ(umemcg_group_ino(handle), 0u) << "something holds on to it";
+  }
+
+ private:
+  const char* path_ = nullptr;
+  std::atomic<umemcg_group*> handle_{nullptr};
+  std::thread thread_;
+};
+
+// A scope holds no reference: the group may be gone, and the process's account
+// of it, before the first allocation in it.
+TEST_F(Scope, InAGroupThatIsGoneIsItsParents) {
+  Remover remover;
+  Opened parent("/scope/parent");
+  ASSERT_EQ(umemcg_set(parent, "memory.max", "20M"), 0);
+  umemcg_group* group = umemcg_group_open("/scope/parent/gone", UMEMCG_CREATE);
+  umemcg_group* before;
+  ASSERT_EQ(umemcg_active_begin(group, &before), 0);
+  remover.remove("/scope/parent/gone", group);
+  std::vector<void*> blocks(64);
+  for (void*& block : blocks) block = touched(std::malloc(kMiB), kMiB);
+  EXPECT_EQ(path(umemcg_owner(blocks[0])), "/scope/parent");
+  EXPECT_EQ(blocks.back(), nullptr) << "its limit holds";
+  for (void* block : blocks) std::free(block);
+  umemcg_active_end(before);
+  EXPECT_EQ(charged_here(), path(nullptr));
+}
+
+// And if others have its places by then, it is never one of them.
+TEST_F(Scope, InAGroupWhosePlaceIsAnothers) {
+  Remover remover;
+  umemcg_group* group = umemcg_group_open("/scope/place", UMEMCG_CREATE);
+  umemcg_group* before;
+  ASSERT_EQ(umemcg_active_begin(group, &before), 0);
+  remover.remove("/scope/place", group);
+  Opened other("/scope/stranger");
+  const std::string charged = charged_here();
+  EXPECT_TRUE(charged == "/scope" || charged == path(nullptr)) << charged;
   umemcg_active_end(before);
 }
 

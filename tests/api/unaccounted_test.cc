@@ -18,6 +18,7 @@ TEST(Unaccounted, GroupsAreNotThere) {
       error_of([] { umemcg_thread_set(nullptr, nullptr); }),
       error_of([] { umemcg_thread_flags(0); }),
       error_of([&] { umemcg_active_begin(nullptr, &other); }),
+      error_of([] { umemcg_active_begin(nullptr, nullptr); }),
       error_of([] { umemcg_charge(nullptr, UMEMCG_KMEM, 1, 0); })};
   for (int error : errors) EXPECT_EQ(error, ENODEV);
   errno = 0;

@@ -55,6 +55,7 @@ static void check_without(void) {
   FAILS(umemcg_thread_get() == NULL, ENOSYS);
   FAILS(umemcg_thread_flags(0) == -1, ENOSYS);
   FAILS(umemcg_active_begin(NULL, &other) == -1, ENOSYS);
+  FAILS(umemcg_active_begin(NULL, NULL) == -1, ENOSYS);
   CHECK(other == NULL);
   FAILS(umemcg_owner(text) == NULL, ENOSYS);
   FAILS(umemcg_owner_ino(text) == 0, ENOSYS);

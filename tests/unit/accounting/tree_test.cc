@@ -131,6 +131,19 @@ TEST_F(TreeTest, NobodyMovesIntoWhatIsGone) {
   EXPECT_EQ(move_process(g_segment, kNone, kRootGroup), ESRCH);
 }
 
+TEST_F(TreeTest, ARowThatIsAnotherSByNowIsNotTakenForTheGroup) {
+  const uint32_t a = make_group(g_segment, "/a");
+  const uint64_t id = group_id(g_segment, a);
+  const int32_t nobody = INT32_MAX;
+  EXPECT_EQ(move_pid(g_segment, nobody, a, id), ESRCH);
+  ASSERT_EQ(remove_group_at(g_segment, "/a"), 0);
+  EXPECT_EQ(remove_group_at(g_segment, "/a"), ENOENT);
+  ASSERT_EQ(make_group(g_segment, "/b"), a);
+  EXPECT_EQ(move_pid(g_segment, nobody, a, id), ENOENT);
+  EXPECT_EQ(remove_group_at(g_segment, "/a"), ENOENT);
+  EXPECT_TRUE(group_online(g_segment, a));
+}
+
 TEST_F(TreeTest, ALedgerKeepsTheRowButNotTheName) {
   const uint32_t a = make_group(g_segment, "/a");
   const uint64_t id = row(a).id;

@@ -1,6 +1,7 @@
 #include "tests/unit/reclaim/heaps.h"
 
 #include "alloc/heap.h"
+#include "alloc/zombie.h"
 
 namespace umemcg {
 
@@ -9,5 +10,7 @@ std::function<void()> g_on_collect;
 void collect_thread() {
   if (g_on_collect) g_on_collect();
 }
+
+bool give_back_records() { return false; }
 
 }  // namespace umemcg
