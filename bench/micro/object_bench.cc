@@ -10,6 +10,7 @@
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "alloc/heap.h"
+#include "alloc/zombie.h"
 #include "bench/micro/threads.h"
 #include "reclaim/charge_object.h"
 #include "stock/current.h"
@@ -19,6 +20,7 @@ namespace umemcg {
 
 // There is no heap here.
 void collect_thread() {}
+bool give_back_records() { return false; }
 
 namespace {
 
