@@ -180,6 +180,7 @@ void Workload::charge_bytes() {
   if (!consume_object(account, of, bytes) &&
       !consume_remainder(account, of, bytes)) {
     if (!pages_charged(account, 1, part)) return;
+    count_object_pages(account, of, 1);
     refill_object(account, of, kPageSize - bytes);
   }
   holding_of(account).bytes[part] += bytes;
