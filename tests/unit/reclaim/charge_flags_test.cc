@@ -270,6 +270,7 @@ TEST_F(ChargeFlagsTest, NothingIsChargedAheadForAWhileAfterARefusal) {
   Account& child = new_account(kPageCounterMax, parent);
   Account& beside = new_account();
   EXPECT_EQ(kChargeBatch, batch_size(child));
+  acquire_line();  // without a line nothing could be in a stock
   ASSERT_EQ(0, charge_object(child, Kind::kMmap, kMax * kPage, 0));
   EXPECT_EQ(ENOMEM, charge_object(child, Kind::kMmap, kPage, 0));
   EXPECT_NE(0u, g_segment.group(parent)->pressed_ms.load());
