@@ -145,7 +145,7 @@ TEST(StaleAccounts, NothingIsLostWhileGroupsComeAndGo) {
   race.run();
   EXPECT_GT(race.removed(), 0);
   EXPECT_GT(race.released(), 0);
-  EXPECT_EQ(audit(g_segment), 0);
+  EXPECT_EQ(test::audit_in_time(g_segment), 0);
   EXPECT_EQ(g_segment.header().pages_corrected, 0u);
   for (uint32_t i = 0; i < g_segment.groups_used(); ++i) {
     if (!group_online(g_segment, i)) continue;

@@ -209,7 +209,7 @@ TEST_F(RecountTest, ChangesNoRightCounter) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_GT(done, 0);
   EXPECT_EQ(g_segment.header().pages_corrected, 0u);
-  EXPECT_EQ(audit(g_segment), 0);
+  EXPECT_EQ(test::audit_in_time(g_segment), 0);
   for (uint32_t group : {group_, above_, kRootGroup}) {
     EXPECT_EQ(usage(group), 0) << group;
     EXPECT_EQ(row(group).kmem.usage(), 0) << group;
@@ -290,7 +290,7 @@ TEST_F(RecountOfADomain, WhoDiesWithADrainedWordTakesNothingAlong) {
   EXPECT_EQ(test::group_at(g_segment, group_).memory.usage(), 19);
   EXPECT_EQ(reap_dead_processes(g_segment), 1u);
   EXPECT_EQ(test::group_at(g_segment, group_).memory.usage(), 3);
-  EXPECT_EQ(audit(g_segment), 0);
+  EXPECT_EQ(test::audit_in_time(g_segment), 0);
   *step = 2;
   EXPECT_EQ(owner.wait(), 0);
   EXPECT_EQ(reap_dead_processes(g_segment), 1u);
@@ -344,7 +344,7 @@ TEST(RecountOfALargeDomain, IsDoneWhileChargersWait) {
               static_cast<double>(shortest) / 1e6);
   EXPECT_EQ(corrected, 5);
   EXPECT_EQ(test::group_at(g_segment, kRootGroup).memory.usage(), 3 * kGroups);
-  EXPECT_EQ(audit(g_segment), 0);
+  EXPECT_EQ(test::audit_in_time(g_segment), 0);
   EXPECT_EQ(test::tree_faults(g_segment), "");
   accounts_inherit();
   g_segment.detach();
