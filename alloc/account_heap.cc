@@ -49,7 +49,10 @@ mi_heap_t* take_inherited(const Account& account) {
   for (uint32_t id = 1; id <= account_count(); ++id) {
     Account& other = *account_at(id);
     if (other.inherited.load(std::memory_order_relaxed) &&
-        other.group == account.group && other.group_id == account.group_id) {
+        other.group.load(std::memory_order_relaxed) ==
+            account.group.load(std::memory_order_relaxed) &&
+        other.group_id.load(std::memory_order_relaxed) ==
+            account.group_id.load(std::memory_order_relaxed)) {
       void* heap = other.heap.exchange(nullptr, std::memory_order_relaxed);
       if (heap != nullptr) return static_cast<mi_heap_t*>(heap);
     }

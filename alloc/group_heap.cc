@@ -26,7 +26,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 UMEMCG_FAST Account* target() {
   Account* active = t_context.active;
   if (UMEMCG_UNLIKELY(active != nullptr) &&
-      active->generation == t_context.active_generation) {
+      active->generation.load(kRelaxed) == t_context.active_generation) {
     return active;
   }
   return thread_account();
@@ -57,7 +57,9 @@ int put_into_ancestor(Account* account) {
   Account* now = current_of(account);
   const int error = put_thread_into(now);
   if (error != 0) return error;
-  return now->group_id == account->group_id ? 0 : ESTALE;
+  return now->group_id.load(kRelaxed) == account->group_id.load(kRelaxed)
+             ? 0
+             : ESTALE;
 }
 
 UMEMCG_COLD int put_into_slowly(Account* account) {
@@ -81,7 +83,7 @@ bool turn() {
 
 bool is_gone(const Account& account) {
   return account.inherited.load(kRelaxed) ||
-         is_gone(account, *g_segment.group(account.group));
+         is_gone(account, *g_segment.group(account.group.load(kRelaxed)));
 }
 
 void turn_to_scope() { try_turn(); }

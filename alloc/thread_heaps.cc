@@ -111,7 +111,7 @@ TheapEntry* make_entry(Account& account) {
   enlist(t_heaps);
   count_group_thread(account, +1);
   entry->theap = theap;
-  entry->row = g_segment.group(account.group);
+  entry->row = g_segment.group(account.group.load(kRelaxed));
   entry->used = ++t_heaps.clock;
   entry->name = account_name(account);
   order_for_handlers();
@@ -203,7 +203,7 @@ void inherit_theaps(Account* (*heir)(Account* account)) {
     if (account != entry.account && account_get(*account)) {
       account_put(*entry.account);
       entry.account = account;
-      entry.row = g_segment.group(account->group);
+      entry.row = g_segment.group(account->group.load(kRelaxed));
       entry.name = account_name(*account);
     }
     count_group_thread(*entry.account, +1);

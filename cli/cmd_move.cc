@@ -60,10 +60,7 @@ void add_move_command(CLI::App& app, Action& chosen) {
       "Charge a process's new memory to another group; what it has stays");
   add_domain_option(command, options->domain);
   add_json_flag(command, options->json);
-  command->add_option("pid", options->pid, "the process")
-      ->required()
-      ->check(CLI::PositiveNumber)
-      ->type_name("PID");
+  add_pid_option(command, options->pid);
   command->add_option("path", options->path, "the group")
       ->required()
       ->type_name("PATH");

@@ -183,10 +183,7 @@ void add_smaps_command(CLI::App& app, Action& chosen) {
       "Show what of each mapping of a process is charged to which group");
   add_domain_option(command, options->domain);
   add_json_flag(command, options->json);
-  command->add_option("pid", options->pid, "the process")
-      ->required()
-      ->check(CLI::PositiveNumber)
-      ->type_name("PID");
+  add_pid_option(command, options->pid);
   command->callback(
       [options, &chosen] { chosen = [options] { return smaps(*options); }; });
 }

@@ -49,6 +49,13 @@ void add_json_flag(CLI::App* command, bool& json) {
   command->add_flag("--json", json, "print JSON, sizes in bytes");
 }
 
+void add_pid_option(CLI::App* command, int32_t& pid) {
+  command->add_option("pid", pid, "the process")
+      ->required()
+      ->check(CLI::Range(int32_t{1}, INT32_MAX))
+      ->type_name("PID");
+}
+
 std::string domain_name(const std::string& option) {
   if (!option.empty()) return option;
   const char* variable = std::getenv("UMEMCG_DOMAIN");

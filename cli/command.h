@@ -31,6 +31,7 @@ std::string error_text(int error);
 // Adds --domain, and --json.
 void add_domain_option(CLI::App* command, std::string& domain);
 void add_json_flag(CLI::App* command, bool& json);
+void add_pid_option(CLI::App* command, int32_t& pid);
 
 // The domain that is meant: what --domain says, else $UMEMCG_DOMAIN, else the
 // user's default one.

@@ -84,11 +84,4 @@ void uncharge_object(Account& account, Kind kind, size_t bytes) {
   }
 }
 
-void flush_thread_objects() {
-  StockLine* line = thread_line();
-  if (line != nullptr) drain_object_word(*line);
-}
-
-void flush_objects(uint32_t group) { drain_objects(group); }
-
 }  // namespace umemcg

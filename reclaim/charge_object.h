@@ -28,12 +28,4 @@ int charge_object(Account& account, Kind kind, size_t bytes, uint32_t flags);
 // charged is ignored, and said once, as far as it can be told.
 void uncharge_object(Account& account, Kind kind, size_t bytes);
 
-// What the thread keeps of a page goes to the account it belongs to: before the
-// thread gives its line back.
-void flush_thread_objects();
-
-// The same for all threads of the process whose accounts charge groups in the
-// subtree of `group`: it is removed, or at its limit.
-void flush_objects(uint32_t group);
-
 }  // namespace umemcg

@@ -27,7 +27,8 @@ HeapSizes heap_sizes() {
   Account* account = current_account();
   if (state() != State::kReady || account == nullptr) return {};
   int64_t stats[kStats];
-  read_stats(g_segment, account->group, false, stats);
+  read_stats(g_segment, account->group.load(std::memory_order_relaxed), false,
+             stats);
   auto bytes = [&stats](Stat stat) {
     return static_cast<size_t>(stats[static_cast<int>(stat)]) << kPageShift;
   };

@@ -248,7 +248,7 @@ TEST_F(ChargeObjectTest, IdleThreadsKeepLessThanAPageEach) {
   }
   drain_all_stock(g_segment, kRootGroup);
   EXPECT_EQ(16, usage(a));
-  flush_objects(a.group);
+  drain_objects(a.group);
   EXPECT_EQ(1, usage(a));
 }
 

@@ -7,6 +7,7 @@
 
 #include "reclaim/charge_object.h"
 #include "reclaim/reclaim.h"
+#include "stock/obj_stock.h"
 #include "stock/stock.h"
 #include "tests/unit/stock/world.h"
 
@@ -20,9 +21,14 @@ inline Group& group_of(const Account& account) {
   return *g_segment.group(account.group);
 }
 
+// What the thread keeps of a page goes to its account.
+inline void flush_thread_objects() {
+  if (StockLine* line = thread_line()) drain_object_word(*line);
+}
+
 // Everything that threads and the account have ahead goes back.
 inline void settle() {
-  flush_objects(kRootGroup);
+  drain_objects(kRootGroup);
   drain_all_stock(g_segment, kRootGroup);
   drain_own_stock();
 }

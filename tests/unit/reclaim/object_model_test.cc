@@ -162,7 +162,7 @@ TEST_F(ObjectModelTest, AModelAgreesWithThreadsInTheEnd) {
         } else if (exchange.take(random, &object)) {
           uncharge(object);
         }
-        if (random() % 512 == 0) flush_objects(kRootGroup);
+        if (random() % 512 == 0) drain_objects(kRootGroup);
       }
       release_line();
     });
