@@ -1,6 +1,7 @@
 #include "accounting/account.h"
 
 #include "accounting/gate.h"
+#include "accounting/notify.h"
 #include "accounting/stat_line.h"
 #include "accounting/stock_word.h"
 #include "base/fault_point.h"
@@ -35,8 +36,8 @@ bool account_try_charge(Account& account, int64_t pages, PageCounter** failed,
     }
     fault_point("between try and commit");
     account.ledger->pages.fetch_add(pages, kRelaxed);
+    count_stat(account, Stat::kCharged, pages);
   }
-  count_stat(account, Stat::kCharged, pages);
   return true;
 }
 
@@ -46,20 +47,24 @@ void account_charge(Account& account, int64_t pages) {
     account.counter.load(kRelaxed)->charge(pages);
     fault_point("between charge and ledger");
     account.ledger->pages.fetch_add(pages, kRelaxed);
+    count_stat(account, Stat::kCharged, pages);
   }
-  count_stat(account, Stat::kCharged, pages);
 }
 
 void account_uncharge(Account& account, int64_t pages) {
   if (account.inherited.load(kRelaxed)) return;
   // With the last page gone the account may be released, and its row be
   // another's: what is needed of it is read before.
-  ChargeSection section;
-  PageCounter* counter = account.counter.load(kRelaxed);
-  count_stat(account, Stat::kUncharged, pages);
-  account.ledger->pages.fetch_sub(pages, kRelaxed);
-  fault_point("between ledger and uncharge");
-  counter->uncharge(pages);
+  const uint32_t group = account.charged.load(kRelaxed);
+  {
+    ChargeSection section;
+    PageCounter* counter = account.counter.load(kRelaxed);
+    count_stat(account, Stat::kUncharged, pages);
+    account.ledger->pages.fetch_sub(pages, kRelaxed);
+    fault_point("between ledger and uncharge");
+    counter->uncharge(pages);
+  }
+  threshold_events(g_segment, group, pages);
 }
 
 bool account_try_charge_kind(Account& account, Kind kind, int64_t pages,

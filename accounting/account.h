@@ -62,6 +62,10 @@ struct alignas(kCacheSeparation) Account {
   // number + 1; 0 is empty.
   alignas(kCacheSeparation) std::atomic<uint32_t> cached_head;
   std::atomic<int64_t> cached_pages;
+  // For how long threads that charge it have slept over memory.high in the
+  // episode that is on, and up to when (reclaim/throttle.h).
+  std::atomic<uint64_t> throttled_ns;
+  std::atomic<uint64_t> throttled_until_ns;
   // Pages charged for objects that have no counter of their own.
   std::atomic<int64_t> plain_pages;
   // Bytes of objects' charges that are in no thread's stock, by what their

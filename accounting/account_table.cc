@@ -115,6 +115,8 @@ Account* make_account(uint32_t group) {
   account->cached_pages.store(0, kRelaxed);
   for (auto& remainder : account->remainder) remainder.store(0, kRelaxed);
   account->plain_pages.store(0, kRelaxed);
+  account->throttled_ns.store(0, kRelaxed);
+  account->throttled_until_ns.store(0, kRelaxed);
   account->generation.fetch_add(1, kRelaxed);
   account->users.store(0, kRelaxed);
   account->released.store(false, kSeqCst);

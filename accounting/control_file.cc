@@ -5,6 +5,7 @@
 
 #include "accounting/control_rows.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/psi.h"
 
 namespace umemcg {
 namespace {
@@ -51,10 +52,10 @@ bool is_memory_file(const char* name) {
 constexpr ControlFile kControlFiles[] = {
     {"memory.current", Format::kValue, false, show_counter<kMemory, kUsage>,
      nullptr},
-    // A write begins anew for every reader: there are no open files here that
-    // could each have a peak of their own.
+    // A write begins anew for every reader: who wants a peak of its own opens
+    // one (peak.h).
     {"memory.peak", Format::kValue, false, show_counter<kMemory, kWatermark>,
-     reset_watermark<kMemory>},
+     reset_peak},
     {"memory.min", Format::kValue, true, show_counter<kMemory, kMin>,
      store_min},
     {"memory.low", Format::kValue, true, show_counter<kMemory, kLow>,
@@ -62,9 +63,25 @@ constexpr ControlFile kControlFiles[] = {
     {"memory.high", Format::kValue, true, show_high, store_high},
     {"memory.max", Format::kValue, true, show_counter<kMemory, kMax>,
      store_max},
+    {"memory.reclaim", Format::kValue, false, nullptr, store_reclaim},
+    {"memory.soft_limit_in_bytes", Format::kValue, true, show_soft_limit,
+     store_soft_limit},
+    {"memory.swap.current", Format::kValue, false, show_swap_nothing, nullptr},
+    {"memory.swap.high", Format::kValue, true, show_swap_high,
+     store_swap_high},
+    {"memory.swap.max", Format::kValue, true, show_swap_max, store_swap_max},
+    {"memory.swap.peak", Format::kValue, false, show_swap_nothing,
+     reset_swap_peak},
+    {"memory.swap.events", Format::kKeyed, false, show_swap_events, nullptr},
+    {"memory.oom.group", Format::kValue, true, show_oom_group,
+     store_oom_group},
+    // The root's, too: it has no limit, but what is made below inherits it.
+    {"memory.oom.policy", Format::kValue, false, show_oom_policy,
+     store_oom_policy},
     {"memory.events", Format::kKeyed, false, show_events, nullptr},
     {"memory.events.local", Format::kKeyed, false, show_events_local, nullptr},
     {"memory.stat", Format::kKeyed, false, show_memory_stat, nullptr},
+    {"memory.pressure", Format::kNested, false, show_pressure, nullptr},
     {"memory.kmem.limit_in_bytes", Format::kValue, true,
      show_counter_v1<kKmem, kMax>, store_counter_v1<kKmem>},
     {"memory.kmem.usage_in_bytes", Format::kValue, false,
@@ -89,6 +106,8 @@ constexpr ControlFile kControlFiles[] = {
     {"cgroup.events", Format::kKeyed, false, show_cgroup_events, nullptr},
     {"cgroup.type", Format::kValue, false, show_type, nullptr},
     {"cgroup.stat", Format::kKeyed, false, show_cgroup_stat, nullptr},
+    {"cgroup.pressure", Format::kValue, false, show_pressure_switch,
+     store_pressure_switch},
     {"cgroup.max.depth", Format::kValue, false, show_max_depth,
      store_max_depth},
     {"cgroup.max.descendants", Format::kValue, false, show_max_descendants,
@@ -105,6 +124,8 @@ const ControlFile* find_control_file(const char* name) {
 
 bool has_control_file(Segment& segment, uint32_t group,
                       const ControlFile& file) {
+  // Not the memory controller's, whatever its name.
+  if (file.show == show_pressure) return psi_enabled(segment, group);
   return !is_memory_file(file.name) ||
          has_controller(segment, group, kControllerMemory);
 }

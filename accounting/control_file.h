@@ -3,7 +3,8 @@
 // read it.
 //
 // Every group has every file (the root too, whose limits cannot be written),
-// but for memory.* where the parent does not hand the memory controller on.
+// but for memory.* where the parent does not hand the memory controller on, and
+// memory.pressure where it is switched off (cgroup.pressure).
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,7 @@ namespace umemcg {
 enum class Format : uint8_t {
   kValue,  // one value, a number or a word
   kKeyed,  // lines of KEY VALUE
+  kNested,  // lines of KEY SUB=VALUE SUB=VALUE ...
   kLines,  // a value a line, any number of them
   kWords,  // words in one line
 };
@@ -27,7 +29,8 @@ struct ControlFile {
   Format format;
   // Not for the root to write.
   bool limits;
-  // Writes the whole content, with its final newline.
+  // Writes the whole content, with its final newline. Null: the file cannot be
+  // read.
   void (*show)(Segment& segment, uint32_t group, TextBuffer& out);
   // Takes a value without blanks around it, NUL-terminated; 0 or an error
   // number. Null: the file cannot be written.
@@ -41,8 +44,11 @@ struct ControlFile {
   // could not be had), ERANGE.
   int store(Segment& segment, uint32_t group, const char* value,
             size_t length) const;
-  // 0644 or 0444.
-  unsigned mode() const { return set != nullptr ? 0644 : 0444; }
+  // 0644, 0444 or 0200.
+  unsigned mode() const {
+    if (show == nullptr) return 0200;
+    return set != nullptr ? 0644 : 0444;
+  }
 };
 
 // The row of that name, or null.

@@ -28,14 +28,43 @@ void show_cgroup_stat(Segment& segment, uint32_t group, TextBuffer& out);
 void show_max_depth(Segment& segment, uint32_t group, TextBuffer& out);
 void show_max_descendants(Segment& segment, uint32_t group, TextBuffer& out);
 
+// control_oom.cc
+void show_oom_group(Segment& segment, uint32_t group, TextBuffer& out);
+int store_oom_group(Segment& segment, uint32_t group, const char* value);
+void show_oom_policy(Segment& segment, uint32_t group, TextBuffer& out);
+int store_oom_policy(Segment& segment, uint32_t group, const char* value);
+
+// control_pressure.cc
+void show_pressure(Segment& segment, uint32_t group, TextBuffer& out);
+void show_pressure_switch(Segment& segment, uint32_t group, TextBuffer& out);
+int store_pressure_switch(Segment& segment, uint32_t group, const char* value);
+
 // memory_stat.cc
 void show_memory_stat(Segment& segment, uint32_t group, TextBuffer& out);
 
-// control_store.cc
-int store_min(Segment& segment, uint32_t group, const char* value);
-int store_low(Segment& segment, uint32_t group, const char* value);
+// control_limit.cc
 int store_high(Segment& segment, uint32_t group, const char* value);
 int store_max(Segment& segment, uint32_t group, const char* value);
+int store_reclaim(Segment& segment, uint32_t group, const char* value);
+void show_soft_limit(Segment& segment, uint32_t group, TextBuffer& out);
+int store_soft_limit(Segment& segment, uint32_t group, const char* value);
+// Nothing is swapped: the limits are kept, the amounts are 0.
+void show_swap_high(Segment& segment, uint32_t group, TextBuffer& out);
+int store_swap_high(Segment& segment, uint32_t group, const char* value);
+void show_swap_max(Segment& segment, uint32_t group, TextBuffer& out);
+int store_swap_max(Segment& segment, uint32_t group, const char* value);
+void show_swap_nothing(Segment& segment, uint32_t group, TextBuffer& out);
+int reset_swap_peak(Segment& segment, uint32_t group, const char* value);
+void show_swap_events(Segment& segment, uint32_t group, TextBuffer& out);
+
+// control_store.cc
+// kstrtoint of the kernel, for numbers that may not be negative: decimal,
+// 0x... or 0..., at most INT_MAX. 0 or an error number.
+int parse_int(const char* text, uint32_t* value);
+// What -1 or a size says, for limits by the names of cgroup v1. 0 or EINVAL.
+int parse_limit_v1(const char* value, int64_t* pages);
+int store_min(Segment& segment, uint32_t group, const char* value);
+int store_low(Segment& segment, uint32_t group, const char* value);
 int store_subtree_control(Segment& segment, uint32_t group, const char* value);
 int store_max_depth(Segment& segment, uint32_t group, const char* value);
 int store_max_descendants(Segment& segment, uint32_t group, const char* value);
@@ -43,6 +72,9 @@ int store_procs(Segment& segment, uint32_t group, const char* value);
 // memory.kmem.limit_in_bytes and its like: "-1" is unlimited, and a limit below
 // the usage is refused.
 int store_limit_v1(Segment& segment, PageCounter& counter, const char* value);
+
+// peak.cc
+int reset_peak(Segment& segment, uint32_t group, const char* value);
 
 // What every counter has: a file that shows one of its values...
 template <Counter kCounter, int64_t (PageCounter::*kValue)() const>

@@ -7,7 +7,6 @@
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/size.h"
-#include "accounting/stock_word.h"
 #include "accounting/tree_change.h"
 
 namespace umemcg::control {
@@ -22,8 +21,8 @@ unsigned digit_of(char c) {
   return UINT_MAX;
 }
 
-// kstrtoint of the kernel, for numbers that may not be negative: decimal,
-// 0x... or 0..., at most INT_MAX. 0 or an error number.
+}  // namespace
+
 int parse_int(const char* text, uint32_t* value) {
   const bool negative = *text == '-';
   if (negative || *text == '+') ++text;
@@ -45,18 +44,7 @@ int parse_int(const char* text, uint32_t* value) {
   return 0;
 }
 
-// What is charged ahead below the limit that was just lowered goes back, as far
-// as the limit asks for it. It is no error if that is not enough: the group is
-// over its limit until its processes give something back.
-void drain_above(Segment& segment, uint32_t group, int64_t limit) {
-  // A caller that is not in the segment has no mark of its own: the lock's
-  // tells of it when it is killed here.
-  TreeChange change(segment);
-  if (!change.held()) return;
-  if (segment.group(group)->memory.usage() > limit) {
-    drain_all_stock(segment, group);
-  }
-}
+namespace {
 
 int store_count(std::atomic<uint32_t>& count, const char* value) {
   uint32_t number = kNone;
@@ -85,31 +73,18 @@ int store_low(Segment& segment, uint32_t group, const char* value) {
   return 0;
 }
 
-int store_high(Segment& segment, uint32_t group, const char* value) {
-  int64_t pages;
-  if (parse_size(value, &pages) != 0) return EINVAL;
-  segment.group(group)->high.store(pages, kRelaxed);
-  drain_above(segment, group, pages);
-  return 0;
-}
-
-// The reserve follows the limit, as it does in `umemcg run`.
-int store_max(Segment& segment, uint32_t group, const char* value) {
-  int64_t pages;
-  if (parse_size(value, &pages) != 0) return EINVAL;
-  PageCounter& counter = segment.group(group)->memory;
-  counter.set_reserve(default_reserve(pages));
-  counter.store_max(pages);
-  drain_above(segment, group, pages);
+int parse_limit_v1(const char* value, int64_t* pages) {
+  *pages = kPageCounterMax;
+  if (std::strcmp(value, "-1") == 0) return 0;
+  if (std::strcmp(value, "max") == 0 || parse_size(value, pages) != 0) {
+    return EINVAL;
+  }
   return 0;
 }
 
 int store_limit_v1(Segment& segment, PageCounter& counter, const char* value) {
-  int64_t pages = kPageCounterMax;
-  if (std::strcmp(value, "-1") != 0 &&
-      (std::strcmp(value, "max") == 0 || parse_size(value, &pages) != 0)) {
-    return EINVAL;
-  }
+  int64_t pages;
+  if (parse_limit_v1(value, &pages) != 0) return EINVAL;
   // One change of a counter's limit at a time.
   TreeChange change(segment);
   return change.held() ? -counter.set_max(pages) : EBUSY;

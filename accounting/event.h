@@ -1,6 +1,14 @@
 // memory.events: counted for the group it happens in (local) and for it and
 // every ancestor below the root. Counters only ever go up; relaxed, since
 // nothing else is ordered by them.
+//
+// Whoever waits for events of a group waits on its event_seq, a futex:
+//
+//   teller:  counts, raises event_seq, then looks whether anybody waits
+//   waiter:  says that it waits, then waits as long as event_seq is the same
+//
+// That somebody waits is a mark which the teller takes away, not a count: a
+// waiter that is killed leaves nothing behind.
 #pragma once
 
 #include <cstdint>
@@ -25,5 +33,18 @@ inline constexpr const char* kEventNames[kEvents] = {
     "oom_kill", "oom_group_kill", "sock_throttled"};
 
 void memcg_memory_event(Segment& segment, uint32_t group, Event event);
+
+// What has happened up to now: memory.events and memory.events.local of the
+// group, read after this, are at least as new. Never 0. acquire.
+uint64_t event_generation(Segment& segment, uint32_t group);
+
+// Waits until event_generation() is no more `seen`, at most `timeout_ns`. 0, or
+// an error number: ETIMEDOUT, EINTR (a signal handler ran), ENODEV (the group
+// with that id has been removed).
+int wait_for_event(Segment& segment, uint32_t group, uint64_t id, uint64_t seen,
+                   uint64_t timeout_ns);
+
+// Something has happened that waiters for the group's events want to look at.
+void wake_event_waiters(Group& group);
 
 }  // namespace umemcg

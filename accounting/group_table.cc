@@ -194,6 +194,7 @@ void take_offline(Segment& segment, uint32_t index) {
   fault_point("removing: nobody knows yet");
   // release: pairs with accounts_outdated().
   header.generation.fetch_add(1, kRelease);
+  wake_event_waiters(*segment.group(index));
 }
 
 namespace {
@@ -203,7 +204,8 @@ bool may_be_free(Segment& segment, uint32_t index) {
   const Group* group = segment.group(index);
   return group != nullptr && state_of(*group) == GroupState::kOffline &&
          group->children.load(kRelaxed) == 0 &&
-         group->ledgers.load(std::memory_order_seq_cst) == 0;
+         group->ledgers.load(std::memory_order_seq_cst) == 0 &&
+         psi_stalled(group->psi) == 0;
 }
 
 // The link of an offline row in no chain: it could be freed when last looked

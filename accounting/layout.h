@@ -10,12 +10,16 @@
 
 #include "accounting/event.h"
 #include "accounting/page_counter.h"
+#include "accounting/psi.h"
+#include "accounting/refusal.h"
+#include "accounting/source.h"
 #include "accounting/stat.h"
+#include "accounting/vmpressure.h"
 
 namespace umemcg {
 
 inline constexpr uint64_t kMagic = 0x676d656d752d3130;  // "01-umemg"
-inline constexpr uint32_t kLayoutVersion = 2;
+inline constexpr uint32_t kLayoutVersion = 3;
 
 inline constexpr size_t kNameSize = 256;  // 255 bytes and the NUL
 inline constexpr int kStockSlots = 7;
@@ -23,6 +27,17 @@ inline constexpr int kMaxDepth = 32;
 inline constexpr uint32_t kRootGroup = 0;
 inline constexpr uint32_t kMostGroups = 1u << 20;
 inline constexpr uint32_t kNone = UINT32_MAX;
+
+// An open file of memory.peak (peak.h).
+inline constexpr uint32_t kPeakReaders = 256;
+struct PeakReader {
+  std::atomic<uint32_t> process;     // + 1: whose it is; 0 is free
+  std::atomic<uint32_t> generation;  // of this row
+  std::atomic<uint32_t> group;
+  std::atomic<uint32_t> reserved;
+  std::atomic<uint64_t> group_id;  // the row may be another group's by now
+  std::atomic<int64_t> pages;  // the peak since it began anew; -1: it has not
+};
 
 struct SegmentHeader {
   // Stored last by the creator, with release; loaded first, with acquire.
@@ -61,6 +76,7 @@ struct SegmentHeader {
   std::atomic<uint32_t> generation;
   std::atomic<uint32_t> dying;      // groups that are offline, not yet free
   std::atomic<uint32_t> free_hint;  // no group's row below this one is free
+  std::atomic<uint32_t> thresholds;  // of some group are listened to (notify.h)
   // The recount gate (gate.h).
   alignas(kCacheSeparation) std::atomic<uint64_t> gate;
   std::atomic<uint64_t> recounts;         // finished
@@ -68,6 +84,16 @@ struct SegmentHeader {
   std::atomic<uint64_t> pages_corrected;  // drift that they found
   std::atomic<uint64_t> gate_closed_ns;   // in all
   std::atomic<uint64_t> gate_longest_ns;
+  // One at a time in the domain (lease.h): out of memory, draining all stocks.
+  alignas(kCacheSeparation) std::atomic<uint64_t> oom_lease;
+  std::atomic<uint64_t> drain_lease;
+  // Goes up when some group asks its processes to reclaim
+  // (Group::reclaim_seq); they look at it at slow paths, workers wait for it.
+  std::atomic<uint32_t> reclaim_seq;
+  // Goes up when there may be something to tell (notify.h); a futex.
+  std::atomic<uint32_t> notify_seq;
+  std::atomic<uint32_t> notify_waiters;  // 1: some worker may sleep
+  PeakReader peaks[kPeakReaders];
 };
 
 // kOffline: removed, but something still refers to the row.
@@ -75,6 +101,10 @@ enum class GroupState : uint32_t { kFree, kOnline, kOffline };
 
 // Which controllers a group hands to its children (subtree_control).
 inline constexpr uint32_t kControllerMemory = 1u << 0;
+
+// What happens when nothing can be reclaimed: memory.oom.policy.
+enum class OomPolicy : uint32_t { kFail, kKill, kCallback, kWait };
+inline constexpr int kOomPolicies = 4;
 
 // A group: struct mem_cgroup.
 struct alignas(kCacheSeparation) Group {
@@ -105,15 +135,44 @@ struct alignas(kCacheSeparation) Group {
   // Coarse time of the last look before a refusal: nothing is charged ahead in
   // the subtree for a moment (stock/press.h).
   std::atomic<uint64_t> pressed_ms;
+  std::atomic<int64_t> soft_limit;  // pages
+  std::atomic<int64_t> swap_high;   // pages
+  std::atomic<int64_t> swap_max;    // pages
+  std::atomic<OomPolicy> oom_policy;
+  std::atomic<uint32_t> oom_wait_ms;  // of OomPolicy::kWait
+  std::atomic<uint32_t> oom_group;    // memory.oom.group
+  // The processes of the subtree are asked to give pages back
+  // (reclaim_request.h).
+  std::atomic<uint32_t> reclaim_seq;
+  std::atomic<uint32_t> reclaim_acks;  // requests that processes have served
+  std::atomic<uint64_t> reclaim_ms;    // coarse time of the last request
+  std::atomic<int64_t> reclaim_pages;  // wanted then
+  // Goes up with each event here or below; a futex (event.h).
+  std::atomic<uint32_t> event_seq;
+  std::atomic<uint32_t> event_waiters;  // 1: somebody may wait for it
+  std::atomic<uint32_t> thresholds;     // 1: listened to (notify.h)
   std::atomic<uint64_t> events[kEvents];
   std::atomic<uint64_t> events_local[kEvents];
   StatArray stat;  // counts of threads and processes that ended
+  // What reclaim that this group's limit caused got from where.
+  SourceCounts sources[kSources];
+  VmPressure pressure;
+  PsiGroup psi;
+  RefusalLog refusals;
   char name[kNameSize];
 };
 
 // kOrphaned: it has ended, but children that it forked live on with what they
 // inherited; its ledgers stay until they are gone.
 enum class ProcessState : uint32_t { kFree, kAttached, kOrphaned };
+
+// ProcessSlot::flags.
+enum ProcessFlag : uint32_t {
+  kProcessExiting = 1,    // exit() was called, or the program terminates
+  kProcessVictim = 2,     // chosen to be killed: its charges are not refused
+  kProcessShrinkers = 4,  // has registered some
+  kProcessWorker = 8,     // has a worker, so it hears requests at any time
+};
 
 struct alignas(kCacheSeparation) ProcessSlot {
   std::atomic<ProcessState> state;
@@ -130,6 +189,16 @@ struct alignas(kCacheSeparation) ProcessSlot {
   std::atomic<uint64_t> page_table;
   std::atomic<uint64_t> accounts;
   char name[32];
+  std::atomic<uint32_t> flags;  // ProcessFlag
+  // Requests to reclaim (SegmentHeader::reclaim_seq) that it has served.
+  std::atomic<uint32_t> reclaim_seen;
+  // A request to which it did not answer in time; it is not waited for again
+  // until it answers.
+  std::atomic<uint32_t> reclaim_missed;
+  // Since when it is exiting or a victim (coarse time, its low half).
+  std::atomic<uint32_t> ending_ms;
+  // Pages charged over limits because it exits or is a victim.
+  std::atomic<int64_t> forced;
 };
 
 // What one process has charged to one group, so that it can be given back when
@@ -162,6 +231,8 @@ struct alignas(kCacheSeparation) StockLine {
   // What is left of the page that the thread charged last for objects
   // (stock/obj_stock.h).
   std::atomic<uint64_t> object;
+  // + 1: where the thread stands still for want of memory (psi.h).
+  std::atomic<uint32_t> stalled;
   alignas(kCacheSeparation) std::atomic<uint32_t> stat_ledger;  // + 1; 0 none
   // + 1: what the thread was put into; 0: it follows its process.
   std::atomic<uint32_t> group;

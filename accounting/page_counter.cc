@@ -41,8 +41,8 @@ void PageCounter::init(PageCounter* parent, bool protection) {
   protection_.store(protection, kRelaxed);
   max_.store(kPageCounterMax, kRelaxed);
   for (auto* word : {&usage_, &min_usage_, &low_usage_, &children_min_usage_,
-                     &children_low_usage_, &watermark_, &min_, &low_, &reserve_,
-                     &emin_, &elow_}) {
+                     &children_low_usage_, &watermark_, &local_watermark_,
+                     &min_, &low_, &reserve_, &emin_, &elow_}) {
     word->store(0, kRelaxed);
   }
   failcnt_.store(0, kRelaxed);
@@ -69,11 +69,20 @@ int64_t PageCounter::limit_of(Limit limit) const {
   return max + reserve_.load(kRelaxed);
 }
 
-void PageCounter::raise_watermark(int64_t usage) {
-  int64_t seen = watermark_.load(kRelaxed);
-  while (usage > seen &&
-         !watermark_.compare_exchange_weak(seen, usage, kRelaxed)) {
+namespace {
+void raise(std::atomic<int64_t>& mark, int64_t usage) {
+  int64_t seen = mark.load(kRelaxed);
+  while (usage > seen && !mark.compare_exchange_weak(seen, usage, kRelaxed)) {
   }
+}
+}  // namespace
+
+// What is not above the local watermark is not above the other, which is raised
+// first: most charges look at one word.
+void PageCounter::raise_watermark(int64_t usage) {
+  if (UMEMCG_LIKELY(usage <= local_watermark())) return;
+  raise(watermark_, usage);
+  raise(local_watermark_, usage);
 }
 
 // min_usage is min(usage, min), low_usage likewise; the parent's sums follow
@@ -281,6 +290,15 @@ void PageCounter::correct(int64_t usage_by, int64_t children_min_by,
   propagate_protected_usage(usage());
 }
 
-void PageCounter::reset_watermark() { watermark_.store(usage(), kRelaxed); }
+void PageCounter::reset_watermark() {
+  const int64_t now = usage();
+  local_watermark_.store(now, kRelaxed);
+  watermark_.store(now, kRelaxed);
+}
+
+int64_t PageCounter::reset_local_watermark() {
+  // release: who sees the new one sees what was done with the old one before.
+  return local_watermark_.exchange(usage(), std::memory_order_acq_rel);
+}
 
 }  // namespace umemcg

@@ -24,6 +24,9 @@ class PageCounter {
   // Whether charges may use the emergency reserve on top of max.
   enum class Limit { kMax, kMaxAndReserve };
 
+  // No deeper tree is looked through.
+  static constexpr int kMostLevels = 64;
+
   PageCounter() = default;
   PageCounter(const PageCounter&) = delete;
   PageCounter& operator=(const PageCounter&) = delete;
@@ -44,7 +47,13 @@ class PageCounter {
   int64_t low() const { return low_.load(std::memory_order_relaxed); }
   int64_t reserve() const { return reserve_.load(std::memory_order_relaxed); }
   int64_t watermark() const {
-    return watermark_.load(std::memory_order_relaxed);
+    const int64_t ever = watermark_.load(std::memory_order_relaxed);
+    return ever > local_watermark() ? ever : local_watermark();
+  }
+  // The peak since somebody last began anew (peak.h).
+  int64_t local_watermark() const {
+    // acquire: pairs with reset_local_watermark().
+    return local_watermark_.load(std::memory_order_acquire);
   }
   uint64_t failcnt() const { return failcnt_.load(std::memory_order_relaxed); }
   int64_t min_usage() const {
@@ -99,7 +108,10 @@ class PageCounter {
   void set_low(int64_t pages);
   // Pages that Limit::kMaxAndReserve allows on top of max.
   void set_reserve(int64_t pages);
+  // Both watermarks begin anew.
   void reset_watermark();
+  // The local one does; what it was.
+  int64_t reset_local_watermark();
   void reset_failcnt() { failcnt_.store(0, std::memory_order_relaxed); }
   // For a recount: adds to this level alone, and to its children's sums.
   void correct(int64_t usage_by, int64_t children_min_by,
@@ -111,6 +123,16 @@ class PageCounter {
   // page_counter_calculate_protection, overflow included; `recursive` is its
   // memory_recursiveprot. REQUIRES: one walk of a subtree at a time.
   void calculate_protection(const PageCounter* root, bool recursive);
+
+  // The same for one counter in the subtree of `root`, from the settings and
+  // usages on its way down alone: nothing is stored, so any number of walks may
+  // go on at once. Nothing is protected at the root itself.
+  struct Effective {
+    int64_t min = 0;
+    int64_t low = 0;
+  };
+  Effective effective_protection_under(const PageCounter& root,
+                                       bool recursive) const;
 
   // Links of counters outside [low, high) read as null from now on; the
   // default window is everything. For a process that maps one segment.
@@ -133,6 +155,7 @@ class PageCounter {
   std::atomic<int64_t> children_low_usage_{0};
   std::atomic<int64_t> watermark_{0};
   std::atomic<uint64_t> failcnt_{0};
+  std::atomic<int64_t> local_watermark_{0};
 
   alignas(kCacheSeparation) std::atomic<int64_t> max_{kPageCounterMax};
   std::atomic<int64_t> min_{0};
@@ -143,6 +166,11 @@ class PageCounter {
   std::atomic<int64_t> parent_offset_{0};
   std::atomic<uint32_t> protection_{0};
 };
+
+// What a group keeps for those inside it, and none of them claims, goes to all
+// of them: memory_recursiveprot. Without it a `low` that was set on a service
+// would not protect the groups in it.
+inline constexpr bool kRecursiveProtection = true;
 
 static_assert(sizeof(PageCounter) == 3 * kCacheSeparation);
 

@@ -22,22 +22,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 constinit uint32_t own_slot = kNone;
 
-// Clock ticks since boot: the 22nd word of stat, the second being a name in
-// parentheses that may hold anything.
-uint64_t own_start_time() {
-  char text[512];
-  if (sys::read_file("/proc/self/stat", text, sizeof(text)) <= 0) return 0;
-  const char* at = std::strrchr(text, ')');
-  for (int word = 2; at != nullptr && word < 22; ++word) {
-    at = std::strchr(at + 1, ' ');
-  }
-  if (at == nullptr) return 0;
-  uint64_t ticks = 0;
-  for (++at; *at >= '0' && *at <= '9'; ++at) {
-    ticks = ticks * 10 + static_cast<uint64_t>(*at - '0');
-  }
-  return ticks;
-}
+constexpr int kStartTimeWord = 22;
 
 void fill_slot(Segment& segment, uint32_t process, uint32_t group,
                const char* name) {
@@ -49,8 +34,13 @@ void fill_slot(Segment& segment, uint32_t process, uint32_t group,
   slot.busy.store(0, kRelaxed);
   slot.page_table.store(0, kRelaxed);
   slot.accounts.store(0, kRelaxed);
+  slot.flags.store(0, kRelaxed);
+  slot.forced.store(0, kRelaxed);
+  slot.reclaim_missed.store(0, kRelaxed);
+  slot.reclaim_seen.store(segment.header().reclaim_seq.load(kRelaxed),
+                          kRelaxed);
   if (!segment.is_private()) {
-    slot.start_time.store(own_start_time(), kRelaxed);
+    slot.start_time.store(process_stat_word(0, kStartTimeWord), kRelaxed);
     slot.pid_namespace.store(own_pid_namespace(), kRelaxed);
   }
   TextBuffer(slot.name, sizeof(slot.name)).text(name);
@@ -156,6 +146,45 @@ int move_pid(Segment& segment, int32_t pid, uint32_t group, uint64_t id) {
   if (!change.held()) return EAGAIN;
   if (group_id(segment, group) != id) return ENOENT;
   return move_locked(segment, find_process(segment, pid), group);
+}
+
+// The second word is a name in parentheses that may hold anything.
+uint64_t process_stat_word(int32_t pid, int word) {
+  Text<64> path;
+  path.text("/proc/");
+  pid == 0 ? path.text("self") : path.signed_number(pid);
+  char text[512];
+  if (sys::read_file(path.text("/stat").c_str(), text, sizeof(text)) <= 0) {
+    return 0;
+  }
+  const char* at = std::strrchr(text, ')');
+  for (int i = 2; at != nullptr && i < word; ++i) at = std::strchr(at + 1, ' ');
+  if (at == nullptr) return 0;
+  uint64_t value = 0;
+  for (++at; *at >= '0' && *at <= '9'; ++at) {
+    value = value * 10 + static_cast<uint64_t>(*at - '0');
+  }
+  return value;
+}
+
+uint64_t process_start_time(int32_t pid) {
+  return process_stat_word(pid, kStartTimeWord);
+}
+
+ProcessSlot* own_process() {
+  if (!g_segment.mapped() || own_slot == kNone) return nullptr;
+  ProcessSlot* slot = g_segment.process(own_slot);
+  const bool own =
+      slot != nullptr && slot->pid.load(kRelaxed) == sys::process_id();
+  return own ? slot : nullptr;
+}
+
+void take_over_slot() {
+  ProcessSlot* slot = g_segment.process(own_slot);
+  if (!g_segment.is_private() || slot == nullptr) return;
+  slot->pid.store(sys::process_id(), kRelaxed);
+  slot->flags.store(0, kRelaxed);
+  slot->forced.store(0, kRelaxed);
 }
 
 uint64_t own_pid_namespace() {

@@ -60,6 +60,19 @@ int move_pid(Segment& segment, int32_t pid, uint32_t group, uint64_t id);
 // name too; 0 if that cannot be told.
 uint64_t own_pid_namespace();
 
+// The calling process's own slot; null if it has none: no process at all, and
+// the child of a fork (in a domain: until it has taken one). Async-signal-safe.
+ProcessSlot* own_process();
+
+// A lone process's child goes on in its copy of the parent's slot.
+void take_over_slot();
+
+// A number in /proc/PID/stat (0: the caller's), by its place, from 3; 0 if it
+// cannot be read.
+uint64_t process_stat_word(int32_t pid, int word);
+// When the process started, in clock ticks since boot; 0 if that cannot be told.
+uint64_t process_start_time(int32_t pid);
+
 // Adds `by` to a per-subtree count of `group` and its ancestors.
 void add_to_ancestors(Segment& segment, uint32_t group,
                       std::atomic<uint32_t> Group::*count, int by);

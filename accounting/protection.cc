@@ -36,31 +36,60 @@ uint64_t effective_protection(const Protection& p, bool recursive) {
 
 uint64_t to_unsigned(int64_t pages) { return static_cast<uint64_t>(pages); }
 
+// What a level has of what the level above it has effectively.
+PageCounter::Effective effective_below(const PageCounter& above,
+                                       const PageCounter& level,
+                                       PageCounter::Effective of_above,
+                                       bool recursive) {
+  const uint64_t used = to_unsigned(level.usage());
+  const uint64_t above_used = to_unsigned(above.usage());
+  auto effective = [&](int64_t setting, int64_t parent, int64_t siblings) {
+    const Protection p{used, above_used, to_unsigned(setting),
+                       to_unsigned(parent), to_unsigned(siblings)};
+    return static_cast<int64_t>(effective_protection(p, recursive));
+  };
+  return {effective(level.min(), of_above.min, above.children_min_usage()),
+          effective(level.low(), of_above.low, above.children_low_usage())};
+}
+
 }  // namespace
 
 void PageCounter::calculate_protection(const PageCounter* root,
                                        bool recursive) {
   // The target's own protection is ignored: it is what is under pressure.
-  if (this == root) return;
-  uint64_t used = to_unsigned(usage());
-  if (used == 0) return;
+  if (this == root || usage() == 0) return;
   const PageCounter* above = parent();
   if (above == nullptr) return;
-  if (above == root) {
-    emin_.store(min(), kRelaxed);
-    elow_.store(low(), kRelaxed);
-    return;
+  Effective own{min(), low()};
+  if (above != root) {
+    own = effective_below(*above, *this, {above->emin(), above->elow()},
+                          recursive);
   }
-  uint64_t above_used = to_unsigned(above->usage());
-  Protection p{used, above_used, to_unsigned(min()), to_unsigned(above->emin()),
-               to_unsigned(above->children_min_usage())};
-  emin_.store(static_cast<int64_t>(effective_protection(p, recursive)),
-              kRelaxed);
-  p.setting = to_unsigned(low());
-  p.parent_effective = to_unsigned(above->elow());
-  p.siblings_protected = to_unsigned(above->children_low_usage());
-  elow_.store(static_cast<int64_t>(effective_protection(p, recursive)),
-              kRelaxed);
+  emin_.store(own.min, kRelaxed);
+  elow_.store(own.low, kRelaxed);
+}
+
+PageCounter::Effective PageCounter::effective_protection_under(
+    const PageCounter& root, bool recursive) const {
+  const PageCounter* path[kMostLevels];
+  int levels = 0;
+  for (const PageCounter* at = this; at != &root; at = at->parent()) {
+    if (at == nullptr || levels == kMostLevels) return {};
+    path[levels++] = at;
+  }
+  if (levels == 0) return {};
+  const PageCounter* above = path[--levels];
+  Effective own{above->min(), above->low()};
+  while (levels-- > 0) {
+    // What it has beyond its usage protects nothing, and would only make the
+    // products below wrap: "max" is a setting like any other.
+    const int64_t used = above->usage();
+    if (own.min > used) own.min = used;
+    if (own.low > used) own.low = used;
+    own = effective_below(*above, *path[levels], own, recursive);
+    above = path[levels];
+  }
+  return own;
 }
 
 }  // namespace umemcg

@@ -3,7 +3,10 @@
 #include "accounting/gate.h"
 #include "accounting/liveness.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/notify.h"
+#include "accounting/peak.h"
 #include "accounting/process.h"
+#include "accounting/psi.h"
 #include "accounting/recount.h"
 #include "accounting/stat_line.h"
 #include "accounting/stock_word.h"
@@ -48,20 +51,18 @@ void reap_line(Segment& segment, StockLine& line) {
   line.stat_ledger.store(0, kRelaxed);
   for (auto& slot : line.slots) take_word(segment, slot);
   take_word(segment, line.reservation);
+  psi_forget_line(segment, line);
   line.group.store(0, kRelaxed);
   fault_point("reaping: a line is not free yet");
   // release: pairs with claim_row().
   line.owner.store(0, std::memory_order_release);
 }
 
-void uncharge_ledger(Ledger& ledger, Group& group) {
+void uncharge_ledger(const Ledger& ledger, Group& group) {
   const int64_t pages = ledger.pages.load(kRelaxed);
   const int64_t kmem = ledger.kmem.load(kRelaxed);
   const int64_t sock = ledger.sock.load(kRelaxed);
-  if (pages > 0) {
-    group.memory.uncharge(pages);
-    ledger.stat[static_cast<int>(Stat::kUncharged)].fetch_add(pages, kRelaxed);
-  }
+  if (pages > 0) group.memory.uncharge(pages);
   if (kmem > 0) group.kmem.uncharge(kmem);
   if (sock > 0) group.sock.uncharge(sock);
 }
@@ -73,6 +74,10 @@ void reap_ledger(Segment& segment, Ledger& ledger, uint64_t owner, bool exact) {
   if (group != nullptr) {
     if (exact) uncharge_ledger(ledger, *group);
     fault_point("reaping: between counters and ledger");
+    // What was killed in the middle of it, a recount puts right.
+    ledger.stat[static_cast<int>(Stat::kUncharged)].fetch_add(
+        ledger.pages.load(kRelaxed), kRelaxed);
+    threshold_events(segment, index, ledger.pages.load(kRelaxed));
     add_to_ancestors(segment, index, &Group::threads,
                      -static_cast<int>(ledger.threads.load(kRelaxed)));
     group->ledgers.fetch_sub(1, kRelaxed);
@@ -101,6 +106,15 @@ void leave_group(Segment& segment, ProcessSlot& slot) {
   add_to_ancestors(segment, slot.group.load(kRelaxed), &Group::processes, -1);
 }
 
+// What it had open, and what it listened to.
+void end_listening(Segment& segment, uint32_t process) {
+  peak_forget_process(segment, process);
+  std::atomic<uint32_t>& flags = segment.process(process)->flags;
+  if ((flags.load(kRelaxed) & kProcessWorker) == 0) return;
+  flags.fetch_and(~uint32_t{kProcessWorker}, kRelaxed);
+  forget_listeners(segment);
+}
+
 void reap_process(Segment& segment, uint32_t process, bool exact) {
   ProcessSlot& slot = *segment.process(process);
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
@@ -111,6 +125,7 @@ void reap_process(Segment& segment, uint32_t process, bool exact) {
     reap_ledger(segment, ledger, owner, exact);
   });
   leave_group(segment, slot);
+  end_listening(segment, process);
   fault_point("reaping: a slot is not free yet");
   slot.page_table.store(0, kRelaxed);
   slot.accounts.store(0, kRelaxed);
@@ -123,9 +138,12 @@ void reap_process(Segment& segment, uint32_t process, bool exact) {
 void orphan_process(Segment& segment, uint32_t process) {
   ProcessSlot& slot = *segment.process(process);
   leave_group(segment, slot);
+  end_listening(segment, process);
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
     StockLine& line = *segment.line(i);
-    if (line.owner.load(kRelaxed) == process + 1) line.group.store(0, kRelaxed);
+    if (line.owner.load(kRelaxed) != process + 1) continue;
+    psi_forget_line(segment, line);
+    line.group.store(0, kRelaxed);
   }
   for_ledgers(segment, process, [&](Ledger& ledger, uint64_t owner) {
     add_to_ancestors(segment, owner_group(owner), &Group::threads,

@@ -4,6 +4,7 @@
 
 #include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/psi.h"
 #include "accounting/stock_word.h"
 #include "accounting/tree_change.h"
 #include "base/fault_point.h"
@@ -17,6 +18,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // What a group's row says, or what the ledgers say of it.
 struct Sums {
   int64_t pages;
+  // Charged, less uncharged, less pages, of the group alone: 0 unless somebody
+  // was killed between a page and its count.
+  int64_t uncounted;
   int64_t kmem;
   int64_t sock;
   int64_t children_min;
@@ -24,6 +28,7 @@ struct Sums {
   uint32_t ledgers;
   uint32_t threads;
   uint32_t processes;
+  uint32_t stalled;
 
   bool same_pages(const Sums& other) const {
     return pages == other.pages && kmem == other.kmem && sock == other.sock;
@@ -86,8 +91,14 @@ void sum_up(Segment& segment, Tables& tables) {
       above.sock += own.sock;
       above.threads += own.threads;
       above.processes += own.processes;
+      above.stalled += own.stalled;
     }
   }
+}
+
+int64_t balance(const StatArray& stat) {
+  return stat[static_cast<int>(Stat::kCharged)].load(kRelaxed) -
+         stat[static_cast<int>(Stat::kUncharged)].load(kRelaxed);
 }
 
 void add_ledgers(Segment& segment, Tables& tables) {
@@ -97,6 +108,7 @@ void add_ledgers(Segment& segment, Tables& tables) {
     if (owner == 0) continue;
     Sums& sums = truth_of(tables, owner_group(owner));
     sums.pages += ledger.pages.load(kRelaxed);
+    sums.uncounted += balance(ledger.stat) - ledger.pages.load(kRelaxed);
     sums.kmem += ledger.kmem.load(kRelaxed);
     sums.sock += ledger.sock.load(kRelaxed);
     sums.threads += ledger.threads.load(kRelaxed);
@@ -104,18 +116,27 @@ void add_ledgers(Segment& segment, Tables& tables) {
   }
 }
 
-// What was drained is in the ledgers still.
-void subtract_given(Segment& segment, Tables& tables) {
+// What was drained is in the ledgers still. And who stands still, and where.
+void add_lines(Segment& segment, Tables& tables) {
   auto subtract = [&](const std::atomic<uint64_t>& slot) {
     const StockWord word(slot.load(kRelaxed));
     if (word.given() == 0) return;
-    truth_of(tables, group_of_word(segment, word)).pages -= word.given();
+    Sums& sums = truth_of(tables, group_of_word(segment, word));
+    sums.pages -= word.given();
+    sums.uncounted += word.given();
   };
   for (uint32_t i = 0; i < segment.lines_used(); ++i) {
     const StockLine& line = *segment.line(i);
     if (line.owner.load(kRelaxed) == 0) continue;
     for (const auto& slot : line.slots) subtract(slot);
     subtract(line.reservation);
+    const Ledger* ledger = segment.ledger(line.stat_ledger.load(kRelaxed) - 1);
+    const uint64_t owner = ledger != nullptr ? ledger->owner.load(kRelaxed) : 0;
+    if (owner != 0) {
+      truth_of(tables, owner_group(owner)).uncounted += balance(line.stat);
+    }
+    const uint32_t stalled = line.stalled.load(kRelaxed);
+    if (stalled != 0) ++truth_of(tables, stalled - 1).stalled;
   }
 }
 
@@ -141,8 +162,10 @@ void read_groups(Segment& segment, Tables& tables) {
     seen.ledgers = group.ledgers.load(kRelaxed);
     seen.threads = group.threads.load(kRelaxed);
     seen.processes = group.processes.load(kRelaxed);
+    seen.stalled = psi_stalled(group.psi);
     const bool used = group.state.load(kRelaxed) != GroupState::kFree;
     if (used) tables.note_depth(group.depth.load(kRelaxed));
+    tables.truth(i).uncounted += balance(group.stat);
     const uint32_t above = used ? parent_group(segment, i) : kNone;
     if (above >= tables.groups()) continue;
     tables.truth(above).children_min += group.memory.min_usage();
@@ -154,7 +177,7 @@ void read_groups(Segment& segment, Tables& tables) {
 bool gather(Segment& segment, GateClosed& gate, Tables& tables) {
   if (!gate.wait_for_chargers()) return false;
   add_ledgers(segment, tables);
-  subtract_given(segment, tables);
+  add_lines(segment, tables);
   add_processes(segment, tables);
   read_groups(segment, tables);
   sum_up(segment, tables);
@@ -162,6 +185,11 @@ bool gather(Segment& segment, GateClosed& gate, Tables& tables) {
 }
 
 int64_t magnitude(int64_t value) { return value < 0 ? -value : value; }
+
+void count_missing(Group& group, int64_t uncounted) {
+  const Stat stat = uncounted > 0 ? Stat::kUncharged : Stat::kCharged;
+  group.stat[static_cast<int>(stat)].fetch_add(magnitude(uncounted), kRelaxed);
+}
 
 void apply(Segment& segment, Tables& tables, RecountResult& result) {
   for (uint32_t i = 0; i < tables.groups(); ++i) {
@@ -178,6 +206,8 @@ void apply(Segment& segment, Tables& tables, RecountResult& result) {
     group.ledgers.fetch_add(truth.ledgers - seen.ledgers, kRelaxed);
     group.threads.fetch_add(truth.threads - seen.threads, kRelaxed);
     group.processes.fetch_add(truth.processes - seen.processes, kRelaxed);
+    psi_correct(segment, i, static_cast<int>(truth.stalled - seen.stalled));
+    count_missing(group, truth.uncounted);
     // (An offline group's own counter is what is left of it.)
     if (!truth.same_pages(seen) && group_online(segment, i)) {
       ++result.groups;

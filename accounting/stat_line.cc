@@ -1,5 +1,6 @@
 #include "accounting/stat_line.h"
 
+#include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/stock_word.h"
 #include "base/attributes.h"
@@ -33,6 +34,8 @@ void count_stat(Account& account, Stat stat, int64_t amount) {
   }
   uint32_t wanted = account.ledger_index + 1;
   if (UMEMCG_UNLIKELY(line->stat_ledger.load(kRelaxed) != wanted)) {
+    // A recount finds the counts here or there.
+    ChargeSection section;
     flush_stat_line(g_segment, *line);
     line->stat_ledger.store(wanted, kRelaxed);
   }

@@ -2,6 +2,7 @@
 
 #include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/notify.h"
 #include "base/fault_point.h"
 #include "base/sys.h"
 
@@ -41,6 +42,7 @@ int64_t drain(Segment& segment, std::atomic<uint64_t>& slot, StockWord word) {
   }
   segment.group(now)->memory.uncharge(word.pages());
   count_uncharged(*segment.ledger(word.ledger()), word.pages());
+  threshold_events(segment, now, word.pages());
   return word.pages();
 }
 
@@ -91,6 +93,7 @@ void settle_word(Segment& segment, StockWord word) {
   if (word.pages() == 0) return;
   segment.group(group)->memory.uncharge(word.pages());
   count_uncharged(ledger, word.pages());
+  threshold_events(segment, group, word.pages());
 }
 
 int64_t drain_all_stock(Segment& segment, uint32_t root) {

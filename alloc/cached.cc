@@ -236,17 +236,40 @@ int64_t purge_cached(Account& account, int64_t goal, PurgeReason reason) {
   return purge_account(account, goal, reason, kAnyAge);
 }
 
-int64_t purge_cached_subtree(uint32_t group, int64_t goal, PurgeReason reason) {
-  int64_t pages = 0;
+void begin_purges() {
   t_met_others = nullptr;
   sort_misplaced();
+}
+
+namespace {
+// What may be taken of the account when `group` is under pressure. By slices:
+// less by what one may be too much.
+int64_t unprotected_pages(const Account& account, uint32_t group) {
+  const uint32_t charged = account.charged.load(kRelaxed);
+  if (charged == group) return INT64_MAX;
+  const PageCounter& counter = g_segment.group(charged)->memory;
+  const PageCounter::Effective own = counter.effective_protection_under(
+      g_segment.group(group)->memory, kRecursiveProtection);
+  const int64_t kept = own.min > own.low ? own.min : own.low;
+  return kept == 0 ? INT64_MAX : counter.usage() - kept - kSlicePages;
+}
+}  // namespace
+
+int64_t purge_cached_subtree(uint32_t group, int64_t goal, PurgeReason reason) {
+  int64_t pages = 0;
+  begin_purges();
   const uint32_t last = account_count();
   for (uint32_t id = 1; id <= last && pages < goal; ++id) {
     Account* account = account_at(id);
     if (account->cached_head.load(kRelaxed) == 0) continue;
     if (!in_subtree(g_segment, account->charged.load(kRelaxed), group))
       continue;
-    pages += purge_cached(*account, goal - pages, reason);
+    int64_t most = goal - pages;
+    if (reason == PurgeReason::kReclaim) {
+      const int64_t free = unprotected_pages(*account, group);
+      if (free < most) most = free;
+    }
+    if (most > 0) pages += purge_cached(*account, most, reason);
   }
   return pages;
 }

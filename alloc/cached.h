@@ -18,8 +18,13 @@ enum class PurgeReason { kReclaim, kDecay, kTrim };
 // and uncharges them. The pages given back.
 int64_t purge_cached(Account& account, int64_t goal, PurgeReason reason);
 
-// The same over this process's accounts in the subtree of `group`.
+// The same over this process's accounts in the subtree of `group`; a reclaim
+// leaves groups below it what their memory.min and memory.low protect.
 int64_t purge_cached_subtree(uint32_t group, int64_t goal, PurgeReason reason);
+
+// Before purges of single accounts whose failure wait_for_others() is to
+// explain.
+void begin_purges();
 
 // Gives back what has been cached for more than a second; looks at most once a
 // tenth of a second. The pages given back.

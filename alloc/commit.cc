@@ -4,6 +4,7 @@
 
 #include <cerrno>
 
+#include "accounting/reclaim_request.h"
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
 #include "alloc/compound.h"
@@ -264,10 +265,12 @@ bool make_room_anywhere(size_t size) {
 }
 
 // Something new was charged: whoever changed the tree may have moved the
-// process. One load of a line that hardly ever changes.
+// process, or another one wants pages back. Loads of lines that hardly ever
+// change.
 void look_for_changes() {
   const auto& generation = g_segment.header().generation;
-  if (UMEMCG_UNLIKELY(generation.load(kRelaxed) != t_context.tree)) {
+  if (UMEMCG_UNLIKELY(generation.load(kRelaxed) != t_context.tree ||
+                      reclaim_requested_here())) {
     g_tree_changed_hook();
   }
 }

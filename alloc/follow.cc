@@ -2,8 +2,10 @@
 // beginning, their end, and the child of a fork.
 
 #include "accounting/process.h"
+#include "accounting/reclaim_request.h"
 #include "alloc/account_heap.h"
 #include "alloc/attention.h"
+#include "alloc/collect.h"
 #include "alloc/fork.h"
 #include "alloc/group_heap.h"
 #include "alloc/thread_heaps.h"
@@ -74,10 +76,6 @@ Account* heir_of(Account* account) {
   return heir;
 }
 
-}  // namespace
-
-namespace {
-
 uint32_t tree_generation() {
   // acquire: pairs with the changes, which are there when it is seen.
   return g_segment.header().generation.load(std::memory_order_acquire);
@@ -91,10 +89,13 @@ bool out_of_place() {
 
 }  // namespace
 
-void notice_tree() {
+constinit Hook<void()> g_attention_work_hook{[] {}};
+
+void notice_changes() {
   if (process_account() == nullptr || t_context.exiting || making_heap()) {
     return;
   }
+  if (reclaim_requested_here()) raise_attention();
   const uint32_t tree = tree_generation();
   if (out_of_place()) {
     raise_attention();
@@ -109,6 +110,8 @@ void serve_attention() {
   t_context.attention = false;
   check_fork();
   sync_thread();
+  if (asked_to_collect()) collect_as_asked();
+  g_attention_work_hook();
 }
 
 void sync_thread() {
@@ -142,6 +145,7 @@ void begin_thread_group(Account* tag) {
 }
 
 void end_thread_group() {
+  leave_collect_place();
   t_context.tag = nullptr;
   t_context.active = nullptr;
   t_context.base = nullptr;
@@ -168,6 +172,7 @@ void adopt_home() {
 
 void forget_other_heaps() {
   forget_other_threads();
+  reset_collect();
   reset_heap_lock();
   process_lock.reset();
   reset_zombies();

@@ -186,8 +186,13 @@ void* call_in(Account& account, Allocate allocate) {
     errno = ENOMEM;
     return nullptr;
   }
-  CallScope scope(*to);
-  return allocate(entry->theap);
+  void* block;
+  {
+    CallScope scope(*to);
+    block = allocate(entry->theap);
+  }
+  settle_attention();
+  return block;
 }
 
 UMEMCG_COLD void* too_large() {

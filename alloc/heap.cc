@@ -4,11 +4,10 @@
 
 #include <cerrno>
 
-#include "accounting/event.h"
-#include "accounting/mem_cgroup.h"
 #include "alloc/account_heap.h"
 #include "alloc/attention.h"
 #include "alloc/cached.h"
+#include "alloc/collect.h"
 #include "alloc/commit.h"
 #include "alloc/fork.h"
 #include "alloc/group_heap.h"
@@ -19,26 +18,12 @@
 #include "alloc/thread_heaps.h"
 #include "alloc/zombie.h"
 #include "stock/charge.h"
+#include "stock/charge_events.h"
 #include "stock/current.h"
+#include "stock/fail.h"
 
 namespace umemcg {
 namespace {
-
-// memory.high is paid here, at a slow path, never in the hook: what is free
-// is given back before more is taken.
-void pay_high(uint32_t group) {
-  for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
-    Group* row = g_segment.group(group);
-    if (row == nullptr) return;
-    int64_t over =
-        row->memory.usage() - row->high.load(std::memory_order_relaxed);
-    if (over > 0) {
-      memcg_memory_event(g_segment, group, Event::kHigh);
-      purge_cached_subtree(group, over, PurgeReason::kReclaim);
-    }
-    group = parent_group(g_segment, group);
-  }
-}
 
 // Called by mimalloc, outside its page search: every 1,000 slow allocations,
 // and with force when no page could be had.
@@ -53,12 +38,15 @@ void deferred_free(bool force, unsigned long long, void*) {
   } else {
     allocator_housekeeping();
   }
+  take_collect_place();
+  if (asked_to_collect()) collect_as_asked();
   glance_at_tree();
 }
 
 // An allocation has failed for good.
 void on_error(int error, void*) {
   t_charge_record.armed = false;
+  end_injected();
   if (error == ENOMEM || error == EOVERFLOW) errno = ENOMEM;
 }
 
@@ -89,7 +77,8 @@ AllocatorStart start_allocator() {
   // The main thread's heap and the first range's records are root's.
   const bool ours = as_records(block_is_ours);
   begin_home();
-  g_tree_changed_hook.install(notice_tree);
+  g_tree_changed_hook.install(notice_changes);
+  g_over_high_hook.install(raise_attention);
   mi_register_deferred_free(deferred_free, nullptr);
   return ours ? AllocatorStart::kAccounted : AllocatorStart::kNotInRange;
 }
@@ -127,9 +116,6 @@ size_t trim_allocator() {
 void allocator_housekeeping() {
   if (ranges_low()) extend_ranges(0);
   decay_cached();
-  Account* account = current_account();
-  if (account != nullptr)
-    pay_high(account->charged.load(std::memory_order_relaxed));
 }
 
 }  // namespace umemcg

@@ -42,7 +42,7 @@ void collect_thread();
 // cache of the process. The bytes given back.
 size_t trim_allocator();
 
-// Work that waits for a slow path: decay, memory.high, the next range.
+// Work that waits for a slow path: decay, the next range.
 void allocator_housekeeping();
 
 }  // namespace umemcg

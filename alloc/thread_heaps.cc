@@ -1,6 +1,7 @@
 #include "alloc/thread_heaps.h"
 
 #include "alloc/account_heap.h"
+#include "alloc/collect.h"
 #include "alloc/fork_gate.h"
 #include "base/lock.h"
 #include "stock/current.h"
@@ -68,6 +69,7 @@ bool drop(TheapEntry& entry) {
   }
   delete_theap(entry.theap);
   put_entry_account(*account);
+  name_theaps();
   return true;
 }
 
@@ -116,6 +118,8 @@ TheapEntry* make_entry(Account& account) {
   entry->name = account_name(account);
   order_for_handlers();
   entry->account = &account;
+  take_collect_place();
+  name_theaps();
   return entry;
 }
 

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -93,6 +96,20 @@ int open(const char* path, int flags, unsigned mode) {
 
 void close(int fd) { call(SYS_close, fd); }
 
+int event_fd() {
+  return static_cast<int>(call(SYS_eventfd2, 0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+int duplicate(int fd, int lowest) {
+  return static_cast<int>(call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, lowest));
+}
+
+uint64_t most_descriptors() {
+  rlimit limit;
+  const long error = call(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit);
+  return error == 0 ? limit.rlim_cur : 0;
+}
+
 int futex_wait(uint32_t* word, uint32_t expected, uint64_t timeout_ns) {
   timespec timeout = to_timespec(timeout_ns);
   return error_of(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0);
@@ -120,8 +137,25 @@ void sleep_ns(uint64_t ns) {
 pid_t process_id() { return static_cast<pid_t>(call(SYS_getpid)); }
 pid_t thread_id() { return static_cast<pid_t>(call(SYS_gettid)); }
 
+void name_thread(const char* name) { call(SYS_prctl, PR_SET_NAME, name); }
+void thread_name(char (&name)[16]) {
+  name[0] = '\0';
+  call(SYS_prctl, PR_GET_NAME, name, 0, 0, 0);
+  name[15] = '\0';
+}
+int send_signal(pid_t process, int signal) {
+  return error_of(SYS_kill, process, signal);
+}
+int pidfd_open(pid_t process) {
+  return static_cast<int>(call(SYS_pidfd_open, process, 0));
+}
+int pidfd_signal(int fd, int signal) {
+  return error_of(SYS_pidfd_send_signal, fd, signal, nullptr, 0);
+}
+
 uint64_t coarse_ms() { return clock_ns(CLOCK_MONOTONIC_COARSE) / 1000000u; }
 uint64_t monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t wall_clock_ms() { return clock_ns(CLOCK_REALTIME) / 1000000u; }
 
 ssize_t read_file(const char* path, char* buffer, size_t size) {
   int fd = open(path, O_RDONLY);

@@ -50,6 +50,14 @@ ssize_t read(int fd, void* data, size_t size);
 int open(const char* path, int flags, unsigned mode = 0);
 void close(int fd);
 
+// An eventfd (close-on-exec, non-blocking), or a negative error number.
+int event_fd();
+// The same open file under a number that is not below `lowest` (close-on-exec),
+// or a negative error number.
+int duplicate(int fd, int lowest);
+// How many descriptors the process may have.
+uint64_t most_descriptors();
+
 int futex_wait(uint32_t* word, uint32_t expected, uint64_t timeout_ns);
 void futex_wake(uint32_t* word, int waiters);
 void yield();
@@ -60,9 +68,21 @@ void sleep_ns(uint64_t ns);
 
 pid_t process_id();
 pid_t thread_id();
+// Of the calling thread; at most 15 bytes.
+void name_thread(const char* name);
+// The calling thread's name, 15 bytes and the NUL.
+void thread_name(char (&name)[16]);
+int send_signal(pid_t process, int signal);
+// A process held by a descriptor (close-on-exec), so that its number cannot
+// become another's; or a negative error number.
+int pidfd_open(pid_t process);
+// 0: only asks whether one could be sent.
+int pidfd_signal(int fd, int signal);
 // Milliseconds that never go back (CLOCK_MONOTONIC_COARSE: cheap).
 uint64_t coarse_ms();
 uint64_t monotonic_ns();
+// Milliseconds since 1970.
+uint64_t wall_clock_ms();
 
 // Reads a small file whole into a NUL-terminated buffer; the length, or a
 // negative error number.

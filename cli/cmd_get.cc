@@ -1,5 +1,6 @@
 // `umemcg get`: the bare content of a control file.
 
+#include <cerrno>
 #include <iostream>
 #include <memory>
 
@@ -20,6 +21,10 @@ int get(const Options& options) {
   if (!open_domain(options.domain) || !find_group_at(options.path, &group) ||
       !find_file(options.path, group, options.file, &file)) {
     return kFailed;
+  }
+  if (file->show == nullptr) {
+    return fail(options.file + " cannot be read (" + error_text(EINVAL) +
+                "), only written");
   }
   if (options.json) {
     print_json(control_file_json(*file, group));

@@ -41,6 +41,33 @@ Json keyed_of(std::istringstream& content) {
   return object;
 }
 
+Json nested_of(std::istringstream& content) {
+  Json object = Json::object();
+  for (std::string line; std::getline(content, line);) {
+    std::istringstream words(line);
+    std::string key, word;
+    words >> key;
+    while (words >> word) {
+      const size_t sign = word.find('=');
+      if (sign == std::string::npos) continue;
+      const std::string value = word.substr(sign + 1);
+      object[key][word.substr(0, sign)] =
+          value.find('.') == std::string::npos ? value_of(value)
+                                               : Json(std::stod(value));
+    }
+  }
+  return object;
+}
+
+// Why a group has not got the file.
+std::string missing_because(const ControlFile& file) {
+  if (file.format == Format::kNested) {
+    return "pressure is not counted there; write 1 to its cgroup.pressure";
+  }
+  return "its parent does not hand the memory controller on; write +memory "
+         "to the parent's cgroup.subtree_control";
+}
+
 }  // namespace
 
 bool find_file(const std::string& path, uint32_t group, const std::string& name,
@@ -53,8 +80,7 @@ bool find_file(const std::string& path, uint32_t group, const std::string& name,
   }
   if (!has_control_file(g_segment, group, **file)) {
     fail("the group " + path + " has no " + name + " (" + error_text(ENOENT) +
-         "): its parent does not hand the memory controller on; write +memory "
-         "to the parent's cgroup.subtree_control");
+         "): " + missing_because(**file));
     return false;
   }
   return true;
@@ -76,6 +102,7 @@ std::string read_control_file(const ControlFile& file, uint32_t group) {
 Json control_file_json(const ControlFile& file, uint32_t group) {
   std::istringstream content(read_control_file(file, group));
   if (file.format == Format::kKeyed) return keyed_of(content);
+  if (file.format == Format::kNested) return nested_of(content);
   const Json words = words_of(content);
   if (file.format != Format::kValue) return words;
   return words.empty() ? Json("") : words[0];

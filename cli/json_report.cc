@@ -15,7 +15,7 @@ Json group_json(uint32_t group) {
   Json object;
   for (const ControlFile* file = kControlFiles; file->name != nullptr; ++file) {
     // Lists of processes and threads: they have ended.
-    if (file->format == Format::kLines ||
+    if (file->format == Format::kLines || file->show == nullptr ||
         !has_control_file(g_segment, group, *file)) {
       continue;
     }

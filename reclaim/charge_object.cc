@@ -2,7 +2,8 @@
 
 #include <cerrno>
 
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
+#include "reclaim/throttle.h"
 #include "stock/current.h"
 #include "stock/obj_stock.h"
 
@@ -53,6 +54,11 @@ UMEMCG_COLD int charge_slowly(Account& account, Kind kind, size_t bytes,
     refill_object(account, part, uint32_t{kPageSize} - tail);
   } else if (!charged && tail_paid && tail != 0) {
     refill_object(account, part, tail);
+  }
+  // The end of the call is where the kernel's returns to user mode.
+  if (UMEMCG_UNLIKELY(t_context.over_high != 0) &&
+      !request.may(kChargeNoWait)) {
+    handle_over_high();
   }
   return charged ? 0 : ENOMEM;
 }

@@ -1,62 +1,56 @@
-// The slow half of try_charge: what happens when a charge fails. It runs where
-// freeing, collecting and sleeping are allowed: for the heap in mimalloc's
-// callback, between the refusal and the second try, for objects in the call.
+// Giving pages back: try_to_free_mem_cgroup_pages, and what it is made of.
 //
-//   max event, failcnt
-//   rounds: purge the cached pages of the subtree under the limit, collect
-//     this thread's heaps, drain all stocks, give back what dead processes
-//     had; charge again. At most 16 fruitless rounds.
-//   a last look, while nobody charges ahead there (stock/press.h)
-//   then, for small requests of the heap after a refusal, the emergency reserve
-//   else ENOMEM: oom event, one line on stderr for the first
+//   try_to_free_pages(group, nr)           reclaim/reclaim.cc
+//     goal max(nr, 32); groups over their soft limit first
+//     for each source, cheapest first:     accounting/source.h
+//       for priority 12 .. 0:
+//         walk the groups of the subtree that this process has something in:
+//           usage <= emin: skipped; <= elow: skipped in the first round
+//           else a share of what is there, size >> priority, cut by protection
+//     once more over elow, with `low` events, if that was skipped
 //
-// Flags (stock/current.h), as try_charge_memcg has them:
-//
-//   NoWait        of all that a drain only: no reclaim, no waiting
-//   NoRetry       one round, then ENOMEM
-//   RetryMayFail  all rounds, then ENOMEM; like the two above without the
-//                 out-of-memory policy: no oom event, no line, no kill
-//   NoFail        instead of ENOMEM it goes over the limit
+// It runs where freeing, collecting, sleeping and calling back are allowed:
+// never in the commit hook, never with an internal lock held.
 #pragma once
 
 #include <cstdint>
 
-#include "accounting/account.h"
-#include "accounting/kind.h"
+#include "accounting/source.h"
 
 namespace umemcg {
 
-enum class OomPolicy : uint8_t { kFail, kKill };
+// SWAP_CLUSTER_MAX: the least that is worth reclaiming.
+inline constexpr int64_t kReclaimBatch = 32;
+// DEF_PRIORITY: the first look is at 1/4096 of what there is.
+inline constexpr int kFirstPriority = 12;
 
-struct ReclaimSettings {
-  bool report_refusal = true;  // UMEMCG_VERBOSE
-  OomPolicy oom = OomPolicy::kFail;
+enum class ReclaimReason : uint8_t {
+  kCharge,     // a charge was refused
+  kHigh,       // the group is over memory.high
+  kLimit,      // a limit was lowered
+  kProactive,  // memory.reclaim: no pressure
+  kRequest,    // another process of the domain asked: this process's share
 };
 
-// Installs the slow half (stock/charge.h).
-void install_reclaim(const ReclaimSettings& settings);
+// What a reclaim looked at and what it gave back, pages by source.
+struct Reclaimed {
+  int64_t scanned[kSources] = {};
+  int64_t pages[kSources] = {};
 
-// A charge that is wanted.
-struct ChargeRequest {
-  Account* account;
-  int64_t pages;
-  uint32_t flags;  // ChargeFlag
-  // Pages of some kinds are charged to a counter of its own as well.
-  Kind kind = Kind::kHeap;
-  // May have the emergency reserve: memory with which to unwind.
-  bool reserve = false;
-  // The counter of the group or an ancestor that refused.
-  PageCounter* failed = nullptr;
-  // It was the kind's counter: reclaim is of no use.
-  bool kind_refused = false;
-
-  bool may(uint32_t flag) const { return (flags & flag) != 0; }
+  int64_t total() const {
+    int64_t sum = 0;
+    for (int64_t n : pages) sum += n;
+    return sum;
+  }
+  int64_t& operator[](Source source) {
+    return pages[static_cast<int>(source)];
+  }
 };
 
-// Charges the request through the thread's stock; false if it is refused.
-bool charge_through_stock(ChargeRequest& request);
-
-// Charges what was refused with reclaim; false for ENOMEM. errno is kept.
-bool charge_with_reclaim(ChargeRequest& request);
+// Gives back about `pages` charged to the subtree of `group`; more or less of
+// them. The pages. Adds to *sum (may be null). errno is kept. In a callback of
+// reclaim (t_context.reclaiming) it does nothing.
+int64_t try_to_free_pages(uint32_t group, int64_t pages, ReclaimReason reason,
+                          Reclaimed* sum = nullptr);
 
 }  // namespace umemcg

@@ -6,7 +6,6 @@
 
 #include "accounting/control_file.h"
 #include "accounting/mem_cgroup.h"
-#include "alloc/cached.h"
 #include "alloc/group_heap.h"
 #include "base/errno_saver.h"
 #include "shim/api_error.h"
@@ -63,15 +62,6 @@ int remove_path(const char* path) {
   // What this process holds of it is the parent's from here on.
   if (error == 0) sync_thread();
   return error;
-}
-
-// A limit has been set below what is used: this process's free pages go back.
-void shrink_to_limits(uint32_t group) {
-  Group* row = g_segment.group(group);
-  const int64_t high = row->high.load(std::memory_order_relaxed);
-  const int64_t max = row->memory.max();
-  const int64_t over = row->memory.usage() - (high < max ? high : max);
-  if (over > 0) purge_cached_subtree(group, over, PurgeReason::kReclaim);
 }
 
 // The row of a file that the group has. 0 or an error number.
@@ -148,9 +138,7 @@ UMEMCG_EXPORT int umemcg_set(umemcg_group* group, const char* file,
   if (error == 0) {
     error = row->store(g_segment, index, value, strlen(value));
   }
-  if (error != 0) return fail(error);
-  umemcg::shrink_to_limits(index);
-  return 0;
+  return error == 0 ? 0 : fail(error);
 }
 
 UMEMCG_EXPORT ssize_t umemcg_get(umemcg_group* group, const char* file,
@@ -159,6 +147,7 @@ UMEMCG_EXPORT ssize_t umemcg_get(umemcg_group* group, const char* file,
   uint32_t index;
   const umemcg::ControlFile* row = nullptr;
   int error = umemcg::file_of(group, file, &index, &row);
+  if (error == 0 && row->show == nullptr) error = EINVAL;
   if (error != 0) return fail(error);
   char none[1];
   umemcg::TextBuffer out(size != 0 ? buf : none, size != 0 ? size : 1);

@@ -43,6 +43,19 @@ struct ApiTable {
   uint64_t (*owner_ino)(const void*);
   int (*charge)(umemcg_group*, int, size_t, int);
   void (*uncharge)(umemcg_group*, int, size_t);
+  int (*shrinker_register)(umemcg_group*, const umemcg_shrinker*);
+  int (*shrinker_unregister)(int);
+  int (*shrinker_read)(int, umemcg_shrinker_stats*);
+  int (*events_wait)(umemcg_group*, uint64_t*, int);
+  int (*threshold_fd)(umemcg_group*, size_t);
+  int (*pressure_fd)(umemcg_group*, int, int);
+  int (*psi_fd)(umemcg_group*, int, unsigned, unsigned);
+  int (*unlisten)(int);
+  int (*peak_open)(umemcg_group*);
+  int64_t (*peak_read)(int);
+  int (*peak_reset)(int);
+  int (*peak_close)(int);
+  int (*oom_callback)(int (*)(umemcg_group*, size_t, void*), void*);
 };
 
 }  // namespace umemcg

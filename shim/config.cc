@@ -5,9 +5,11 @@
 #include <cstring>
 
 #include "accounting/mem_cgroup.h"
+#include "accounting/oom_policy.h"
 #include "accounting/size.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "stock/fail.h"
 
 namespace umemcg {
 namespace {
@@ -61,10 +63,11 @@ bool set_domain(const char* value, const char** domain) {
   return value[0] != '.' && set_path(value, domain);
 }
 
-bool set_oom(const char* value, OomPolicy* policy) {
-  bool kill = std::strcmp(value, "kill") == 0;
-  if (!kill && std::strcmp(value, "fail") != 0) return false;
-  *policy = kill ? OomPolicy::kKill : OomPolicy::kFail;
+bool set_oom(const char* value, const char** policy) {
+  OomPolicy parsed;
+  uint32_t wait_ms;
+  if (parse_oom_policy(value, &parsed, &wait_ms) != 0) return false;
+  *policy = value;
   return true;
 }
 
@@ -123,7 +126,7 @@ constexpr Variable kVariables[] = {
      [](const char* v, Config& c) { return set_domain(v, &c.domain); }},
     {"UMEMCG_REPORT", "stderr or the name of a file",
      [](const char* v, Config& c) { return set_path(v, &c.report); }},
-    {"UMEMCG_OOM", "fail or kill",
+    {"UMEMCG_OOM", "fail, kill, callback, wait or \"wait MILLISECONDS\"",
      [](const char* v, Config& c) { return set_oom(v, &c.oom); }},
     {"UMEMCG_ACCOUNT", "a list of heap,mmap,shmem,kmem,sock",
      [](const char* v, Config& c) { return set_kinds(v, &c.account); }},
@@ -131,6 +134,10 @@ constexpr Variable kVariables[] = {
      [](const char* v, Config& c) { return set_switch(v, &c.verbose); }},
     {"UMEMCG_WORKER", kSwitch,
      [](const char* v, Config& c) { return set_switch(v, &c.worker); }},
+    {"UMEMCG_FAIL",
+     "charge:every=N, charge:after=N, charge:prob=P, pressure:LEVEL or "
+     "shrinker:delay=MS, joined by commas",
+     [](const char* v, Config&) { return set_fail(v); }},
     {"UMEMCG_THP", kSwitch,
      [](const char* v, Config& c) { return set_switch(v, &c.thp); }},
     {"UMEMCG_DISABLE", kSwitch,

@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "accounting/kind.h"
-#include "reclaim/reclaim.h"
 
 namespace umemcg {
 
@@ -22,7 +21,7 @@ struct Config {
   const char* group = nullptr;   // path
   const char* domain = nullptr;  // name or path
   const char* report = nullptr;  // "stderr" or a file
-  OomPolicy oom = OomPolicy::kFail;
+  const char* oom = nullptr;  // policy of the process's group
   KindSet account = KindSet::all();
   bool verbose = true;
   bool worker = false;

@@ -7,6 +7,7 @@
 
 #include "accounting/domain.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/oom_policy.h"
 #include "accounting/process.h"
 #include "accounting/tree_change.h"
 #include "alloc/compound.h"
@@ -17,7 +18,8 @@
 #include "base/lock.h"
 #include "base/sys.h"
 #include "base/text.h"
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
+#include "reclaim/serve.h"
 #include "shim/lifecycle.h"
 #include "stock/current.h"
 
@@ -95,6 +97,7 @@ void apply_limits(Group& group) {
   if (settings.high != kUnset) {
     group.high.store(settings.high, std::memory_order_relaxed);
   }
+  if (settings.oom != nullptr) set_oom_policy(group, settings.oom);
   if (settings.low == kUnset && settings.min == kUnset) return;
   // Protection is summed up in the parent: one change at a time.
   TreeChange change(g_segment);
@@ -151,7 +154,8 @@ bool start_accounting() {
       g_segment.group(0), g_segment.group(g_segment.group_count() - 1) + 1);
   if (!join_group()) return false;
   map_fork_page();
-  install_reclaim({settings.verbose, settings.oom});
+  install_reclaim({settings.verbose});
+  install_serving();
   install_lifecycle();
   set_compound_mode(settings.thp);
   switch (start_allocator()) {

@@ -1,8 +1,9 @@
 #include "shim/lifecycle.h"
 
 #include <pthread.h>
-#include <signal.h>
 
+#include "accounting/lease.h"
+#include "accounting/listeners.h"
 #include "accounting/process.h"
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
@@ -14,9 +15,13 @@
 #include "alloc/range.h"
 #include "base/sys.h"
 #include "base/text.h"
+#include "reclaim/oom.h"
+#include "reclaim/serve.h"
+#include "reclaim/shrinker.h"
 #include "shim/init.h"
 #include "shim/real.h"
 #include "shim/report.h"
+#include "shim/worker.h"
 #include "stock/charge.h"
 #include "stock/current.h"
 
@@ -82,9 +87,11 @@ bool join_as_child() {
 void forked_child() {
   mark_this_process();
   g_segment.reset_lock();
+  reset_leases(g_segment);
   accounts_reset_lock();
   reset_range_lock();
   reset_purges();
+  reset_serving();
   if (t_leaving) leave_fork_gate();
   t_leaving = false;
   reset_fork_gate();
@@ -92,6 +99,7 @@ void forked_child() {
   if (state() != State::kReady) return;
   forget_other_heaps();
   if (g_segment.is_private()) {
+    take_over_slot();
     release_other_lines();
     adopt_heaps();
   } else {
@@ -99,6 +107,10 @@ void forked_child() {
     if (!join_as_child()) report_shared_child();
     adopt_heaps();
   }
+  reset_shrinkers();
+  reset_oom();
+  reset_listeners();
+  reset_worker();
 }
 
 // Purges of other threads end before the fork, so that the child finds no
@@ -115,16 +127,6 @@ void after_fork_in_child() {
   // In a domain the child joins at its first slow path: most children exec.
   if (g_segment.is_private() || config().worker) check_fork();
   if (config().worker) start_worker();
-}
-
-void* work(void*) {
-  for (;;) {
-    sys::sleep_ns(250'000'000);
-    check_fork();
-    allocator_housekeeping();
-    sync_thread();
-  }
-  return nullptr;
 }
 
 // A program with a malloc of its own, or another library in front of this one:
@@ -154,6 +156,7 @@ void check_malloc() {
 // The C library and the dynamic linker are ready only now.
 __attribute__((constructor)) void on_load() {
   ensure_started();
+  watch_for_exit();
   if (state() != State::kReady) return;
   check_malloc();
   have_key = pthread_key_create(&thread_key, end_thread) == 0;
@@ -163,7 +166,10 @@ __attribute__((constructor)) void on_load() {
 }
 
 __attribute__((destructor)) void on_exit() {
-  if (state() == State::kReady) report_at_exit(config().report);
+  if (state() != State::kReady) return;
+  process_exits();
+  stop_worker();
+  report_at_exit(config().report);
 }
 
 }  // namespace
@@ -187,17 +193,6 @@ void leave_thread() {
   if (!have_key || pthread_setspecific(thread_key, &t_context) != 0) return;
   enter_fork_gate();
   t_leaving = true;
-}
-
-void start_worker() {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  if (real_pthread_create(&thread, nullptr, work, nullptr) == 0) {
-    pthread_detach(thread);
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace umemcg

@@ -11,10 +11,12 @@ void install_lifecycle();
 struct Account;
 void begin_thread(Account* tag);
 
+// The process is about to end (exit.cc). Async-signal-safe.
+void process_exits();
+// At the start: looks up what is called then.
+void watch_for_exit();
+
 // Its function has ended; what follows are destructors, up to umemcg's own.
 void leave_thread();
-
-// The worker of UMEMCG_WORKER=1 (again after a fork).
-void start_worker();
 
 }  // namespace umemcg

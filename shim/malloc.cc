@@ -36,19 +36,25 @@ void* first_realloc(void* block, size_t size) {
   return mi_realloc(block, size);
 }
 
-// Once a thread has had something to do before an allocation: see
+// Once a thread has had something to do before an allocation, or after it: see
 // alloc/attention.h.
 void* attentive_malloc(size_t size) {
   check_attention();
-  return mi_malloc(size);
+  void* block = mi_malloc(size);
+  settle_attention();
+  return block;
 }
 void* attentive_calloc(size_t count, size_t size) {
   check_attention();
-  return mi_calloc(count, size);
+  void* block = mi_calloc(count, size);
+  settle_attention();
+  return block;
 }
 void* attentive_realloc(void* block, size_t size) {
   check_attention();
-  return mi_realloc(block, size);
+  void* moved = mi_realloc(block, size);
+  settle_attention();
+  return moved;
 }
 
 // In a signal handler perhaps.
@@ -82,16 +88,7 @@ constexpr bool is_power_of_two(size_t n) {
 // From this alignment on mimalloc maps a block by itself.
 constexpr size_t kOwnMapAlignment = 128 * kKiB;
 
-}  // namespace
-
-constinit MallocCalls g_malloc_calls = {first_malloc, first_calloc,
-                                        first_realloc};
-
-void* aligned_malloc(size_t alignment, size_t size) {
-  if (UMEMCG_UNLIKELY(g_malloc_calls.malloc_call != mi_malloc)) {
-    ensure_started();
-    check_attention();
-  }
+UMEMCG_FAST void* plain_aligned_malloc(size_t alignment, size_t size) {
   // mimalloc calls such a size EINVAL.
   if (UMEMCG_UNLIKELY(size > PTRDIFF_MAX)) return refuse();
   if (UMEMCG_LIKELY(alignment < kOwnMapAlignment)) {
@@ -99,6 +96,27 @@ void* aligned_malloc(size_t alignment, size_t size) {
   }
   OwnMapScope scope;
   return mi_malloc_aligned(size, alignment);
+}
+
+// The first allocation of all, or an attentive one.
+UMEMCG_COLD void* attentive_aligned_malloc(size_t alignment, size_t size) {
+  ensure_started();
+  check_attention();
+  void* block = plain_aligned_malloc(alignment, size);
+  settle_attention();
+  return block;
+}
+
+}  // namespace
+
+constinit MallocCalls g_malloc_calls = {first_malloc, first_calloc,
+                                        first_realloc};
+
+void* aligned_malloc(size_t alignment, size_t size) {
+  if (UMEMCG_UNLIKELY(g_malloc_calls.malloc_call != mi_malloc)) {
+    return attentive_aligned_malloc(alignment, size);
+  }
+  return plain_aligned_malloc(alignment, size);
 }
 
 }  // namespace umemcg

@@ -2,7 +2,9 @@
 
 #include "accounting/gate.h"
 #include "base/fault_point.h"
+#include "stock/charge_events.h"
 #include "stock/current.h"
+#include "stock/fail.h"
 
 namespace umemcg {
 
@@ -15,6 +17,11 @@ constinit Hook<void()> g_charge_slow_hook{refuse};
 
 bool try_charge_slow(Account& account, uint32_t pages, PageCounter** failed) {
   using Limit = PageCounter::Limit;
+  const bool injects = injecting() && !t_context.no_fail;
+  if (UMEMCG_UNLIKELY(injects) && inject_failure(account)) {
+    *failed = nullptr;  // nobody's limit: nothing is to be purged for it
+    return false;
+  }
   if (thread_line() == nullptr && !t_context.exiting) {
     acquire_line();
   }
@@ -22,16 +29,24 @@ bool try_charge_slow(Account& account, uint32_t pages, PageCounter** failed) {
   // who waits for sections to end finds the rest of a batch in a stock
   // (press.h). And a charge waits for one recount at most.
   ChargeSection section;
-  if (thread_line() != nullptr) {
+  if (thread_line() != nullptr && UMEMCG_LIKELY(!injects)) {
     const uint32_t batch = batch_size(account);
     if (batch > pages &&
         account_try_charge(account, batch, failed, Limit::kMax, false)) {
       fault_point("between charge and refill");
       refill_stock(account, batch - pages);
+      charge_events(account, batch);
       return true;
     }
   }
-  return account_try_charge(account, pages, failed, Limit::kMax, false);
+  // In a callback of reclaim nothing is reclaimed, and the allocator, which has
+  // called back already, does not do so again: it is the reserve, or nothing.
+  const Limit limit = UMEMCG_UNLIKELY(t_context.reclaiming)
+                          ? Limit::kMaxAndReserve
+                          : Limit::kMax;
+  if (!account_try_charge(account, pages, failed, limit, false)) return false;
+  charge_events(account, pages);
+  return true;
 }
 
 }  // namespace umemcg

@@ -46,6 +46,14 @@ struct ThreadContext {
   bool attention = false;
   // ChargeFlag: umemcg_thread_flags, or a call's own.
   uint8_t flags = 0;
+  // In reclaim, or in a callback of it: what it charges gets the emergency
+  // reserve or nothing, and does not reclaim. PF_MEMALLOC.
+  bool reclaiming = false;
+  // Pages charged while a group was over memory.high, that the thread has not
+  // paid for yet. memcg_nr_pages_over_high.
+  uint32_t over_high = 0;
+  // What it charged then.
+  Account* over_high_account = nullptr;
 };
 
 extern constinit UMEMCG_TLS ThreadContext t_context;

@@ -3,6 +3,7 @@
 #include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
+#include "accounting/psi.h"
 #include "accounting/rows.h"
 #include "base/fault_point.h"
 #include "base/sys.h"
@@ -135,16 +136,28 @@ StockLine* claim_line() {
   line->reservation_ms.store(0, kRelaxed);
   line->busy.store(0, kRelaxed);
   line->object.store(0, kRelaxed);
+  line->stalled.store(0, kRelaxed);
   line->group.store(0, kRelaxed);
   return line;
+}
+
+// Of a thread that ends where it stands still.
+void forget_stall(StockLine& line) {
+  if (line.stalled.load(kRelaxed) == 0) return;
+  ChargeSection section;
+  psi_forget_line(g_segment, line);
 }
 
 void give_back_line(StockLine& line) {
   drain_object_word(line);
   settle(line.reservation);
   for (auto& slot : line.slots) settle(slot);
-  flush_stat_line(g_segment, line);
-  line.stat_ledger.store(0, kRelaxed);
+  forget_stall(line);
+  {
+    ChargeSection section;
+    flush_stat_line(g_segment, line);
+    line.stat_ledger.store(0, kRelaxed);
+  }
   line.group.store(0, kRelaxed);
   fault_point("a line is settled, but not free");
   // release: pairs with claim_row().

@@ -123,8 +123,8 @@ uint64_t umemcg_group_ino(umemcg_group* group);
  *   ENOENT  cgroup.subtree_control: the parent does not hand that controller on
  *   ESRCH   cgroup.procs: no such process in the domain
  *   ERANGE  not a number that the file can have
- *   EAGAIN  another process held the domain's lock for 2 s (cgroup.procs and
- *           cgroup.subtree_control)
+ *   EAGAIN  another process held the domain's lock for 2 s (cgroup.procs,
+ *           cgroup.subtree_control and memory.peak)
  *   EBUSY   the same, for memory.min, memory.low and limits of cgroup v1 */
 int umemcg_set(umemcg_group* group, const char* file, const char* value);
 
@@ -267,6 +267,221 @@ int umemcg_charge(umemcg_group* group, int kind, size_t bytes, int flags);
  * group (of kmem, of sock, of the other kinds together), with one line on
  * stderr. */
 void umemcg_uncharge(umemcg_group* group, int kind, size_t bytes);
+
+/* Shrinkers ---------------------------------------------------------------
+ *
+ * Functions of the program that free its caches when a group has no room left:
+ * struct shrinker in Linux. They come last, after everything that is free has
+ * been given back, and before a charge fails. */
+
+/* What scan returns if it cannot free anything now: SHRINK_STOP. */
+#define UMEMCG_SHRINK_STOP ((size_t)-1)
+
+/* Both functions are called with what was registered as `arg` and with the
+ * group that is to be shrunk (a borrowed handle), on whichever thread has run
+ * out of memory, in the middle of its malloc or umemcg_charge. Of one shrinker
+ * one call at a time: a thread that finds it busy goes without it.
+ *
+ * They may call anything that the program may call there, so no lock that is
+ * held around an allocation: try it, and return UMEMCG_SHRINK_STOP if it is
+ * taken. They may allocate; what they allocate is charged to the group, from
+ * the reserve that is kept for that, and fails without calling a shrinker.
+ * They may let other threads do the work and wait for them; register, and
+ * unregister others; fork; and end the thread by pthread_exit. What they do to
+ * the thread's group, scope and flags is undone when they return; cancellation
+ * is held back while they run. They must not be left by longjmp or by an
+ * exception. */
+typedef struct umemcg_shrinker {
+  size_t size; /* sizeof(umemcg_shrinker) */
+  /* How many bytes could be freed of what is charged to the group, about; 0:
+   * none. It is asked often and should be quick. */
+  size_t (*count)(umemcg_group* group, void* arg);
+  /* Frees about `bytes` (never more than count said), and returns how many it
+   * freed. What counts in the end is the pages that are given back: blocks that
+   * share a page with others free nothing. */
+  size_t (*scan)(umemcg_group* group, size_t bytes, void* arg);
+  void* arg;
+  const char* name; /* for messages, copied (31 bytes); may be NULL */
+  /* What it costs to make again what is freed: those with a lower cost are
+   * asked first, those of the same cost in turn. */
+  int cost;
+  /* How long count and scan may take together; 0: 100 ms. One that takes longer
+   * is said to on stderr (once), and not asked for 10 s, twice as long each
+   * time that it happens again in a row, 640 s at most. */
+  unsigned deadline_ms;
+} umemcg_shrinker;
+
+/* Registers a shrinker of `group`; NULL: of every group, which it is asked for
+ * by and by as they need it. In the child of a fork it is registered as well.
+ *
+ * Its id, above 0, or -1 with errno:
+ *   ENOSPC  256 are registered
+ *   EINVAL  NULL, no count or scan, or a size that is not the struct's
+ *   EBADF   not a handle
+ *   ENODEV  the group was removed, or the process is not accounted */
+int umemcg_shrinker_register(umemcg_group* group,
+                             const umemcg_shrinker* shrinker);
+
+/* Once it has returned 0, the shrinker is not running and never called again.
+ * It waits for a call that is running, for as long as that takes: the shrinker
+ * must not wait for something that the caller holds.
+ *
+ * 0, or -1 with errno; on failure it stays registered:
+ *   EBADF    no such shrinker (any more)
+ *   EDEADLK  from its own call; or from another's, for whose end its call waits
+ *            in here
+ *   ENODEV   the process is not accounted */
+int umemcg_shrinker_unregister(int id);
+
+/* What became of its calls, in this process. */
+typedef struct umemcg_shrinker_stats {
+  size_t size;         /* sizeof(umemcg_shrinker_stats), set by the caller */
+  uint64_t counts;     /* calls of count */
+  uint64_t scans;      /* calls of scan */
+  uint64_t asked;      /* bytes that scan was asked for */
+  uint64_t freed;      /* bytes that scan said it freed */
+  uint64_t busy;       /* not asked, as another thread was in it */
+  uint64_t overruns;   /* took longer than its deadline */
+  uint64_t longest_ns; /* the longest call, count and scan together */
+  uint64_t pause_ms;   /* not asked for that long from now on */
+} umemcg_shrinker_stats;
+
+/* 0, or -1 with errno:
+ *   EBADF   no such shrinker
+ *   EINVAL  NULL, or a size that is less than the struct's
+ *   ENODEV  the process is not accounted */
+int umemcg_shrinker_read(int id, umemcg_shrinker_stats* stats);
+
+/* Being told --------------------------------------------------------------
+ *
+ * What happens in any process of the domain is told. Descriptors are eventfds
+ * (close-on-exec, non-blocking): for poll and the like, and a read gives a
+ * uint64_t, how much has happened since the last one, or fails with EAGAIN.
+ * They are written to by a thread of umemcg's own, which is made with the first
+ * of them and ends some time after the last; on an idle machine within 10 ms,
+ * and once for what happens within a millisecond. When the group is removed the
+ * descriptor is told once more, and then no longer.
+ *
+ * umemcg_unlisten comes before close: a descriptor that was only closed is
+ * written to as before (to no other file), and takes its place until the same
+ * number is given out again here. In the child of a fork nothing is told by
+ * these functions any more; what the child reads from a descriptor that it
+ * inherited is missing in its parent. */
+
+/* Waits until memory.events or memory.events.local of the group may have
+ * changed since *seen, which becomes what is the case now; negative: as long as
+ * it takes. Begin with *seen = 0: the first call returns at once, so that no
+ * event is missed by
+ *
+ *   for (uint64_t seen = 0; umemcg_events_wait(group, &seen, -1) == 0;)
+ *     ... umemcg_get(group, "memory.events", ...) ...
+ *
+ * 0, or -1 with errno:
+ *   ETIMEDOUT  nothing has happened for timeout_ms milliseconds
+ *   EINTR      a signal handler ran
+ *   EINVAL     seen is NULL
+ *   EBADF      not a handle
+ *   ENODEV     the group was removed (while waiting: within a second), or the
+ *              process is not accounted */
+int umemcg_events_wait(umemcg_group* group, uint64_t* seen, int timeout_ms);
+
+/* Tells when usage has gone from below `bytes` (rounded down to pages) to it or
+ * above, or back: memory.usage_in_bytes in cgroup.event_control. Usage is
+ * looked at once per 128 pages that a thread has charged or uncharged, and four
+ * times a second: one that comes back in between is not told.
+ *
+ * The functions below fail with these as well. -1 with errno:
+ *   ENOSPC  1024 are open in the process
+ *   EMFILE, ENFILE, ENOMEM  no more descriptors
+ *   EAGAIN  no thread could be made
+ *   EBADF   not a handle
+ *   ENODEV  the group was removed, or the process is not accounted */
+int umemcg_threshold_fd(umemcg_group* group, size_t bytes);
+
+/* How hard reclaim has it, by windows of 512 pages that it has looked at:
+ * enum vmpressure_levels. */
+enum {
+  UMEMCG_PRESSURE_LOW = 0,
+  UMEMCG_PRESSURE_MEDIUM = 1,  /* of the pages 60 % could not be given back */
+  UMEMCG_PRESSURE_CRITICAL = 2 /* 95 %, or it is about to give up */
+};
+
+/* Whom the windows of a group below are told: enum vmpressure_modes. */
+enum {
+  UMEMCG_PRESSURE_DEFAULT = 0,   /* unless somebody was told lower down */
+  UMEMCG_PRESSURE_HIERARCHY = 1, /* always */
+  UMEMCG_PRESSURE_LOCAL = 2      /* never */
+};
+
+/* Tells of each window of that level or a higher one, once: a read gives their
+ * number. memory.pressure_level in cgroup.event_control. EINVAL: no such level
+ * or mode. */
+int umemcg_pressure_fd(umemcg_group* group, int level, int mode);
+
+/* Tells when some threads of the group (`full`: all that could run) have stood
+ * still for memory for stall_us within window_us, at most once in a window: a
+ * trigger of memory.pressure, psi_trigger_create. EINVAL: a window that is not
+ * 500,000 to 10,000,000, or a stall that is 0 or longer than it. */
+int umemcg_psi_fd(umemcg_group* group, int full, unsigned stall_us,
+                  unsigned window_us);
+
+/* Ends what the three above began. The descriptor stays open.
+ *
+ * 0, or -1 with errno:
+ *   EBADF   no such descriptor
+ *   ENODEV  the process is not accounted */
+int umemcg_unlisten(int fd);
+
+/* Peaks -------------------------------------------------------------------
+ *
+ * An open file of memory.peak: the most that was charged to the group ever, or
+ * since this one was reset, whatever others do with theirs. (A write to
+ * memory.peak by umemcg_set resets all of the group.) */
+
+/* A number for the functions below, from 0 on, for this process: a forked child
+ * in a domain opens its own. -1 with errno:
+ *   ENOSPC  256 are open in the domain
+ *   EBADF   not a handle
+ *   EAGAIN  another process held the domain's lock for 2 s
+ *   ENODEV  the group was removed, or the process is not accounted */
+int umemcg_peak_open(umemcg_group* group);
+
+/* Bytes; lock-free. -1 with errno:
+ *   EBADF   not open
+ *   ENODEV  the group was removed, or the process is not accounted */
+int64_t umemcg_peak_read(int peak);
+
+/* Begins anew, at what is charged now. 0, or -1 with errno: those two, or
+ * EAGAIN as above. */
+int umemcg_peak_reset(int peak);
+
+/* 0, or -1 with errno: EBADF, EAGAIN, ENODEV as above. */
+int umemcg_peak_close(int peak);
+
+/* Out of memory -----------------------------------------------------------
+ *
+ * What happens when a charge has found nothing to reclaim is said by
+ * memory.oom.policy of the group whose limit refused it: fail, kill, callback
+ * or wait. */
+
+/* Registers the function of the policy `callback`, one for the process; NULL:
+ * none, and such a charge fails. It is called with that group (a borrowed
+ * handle), how much was asked for, and `arg`, on the thread that asked; one
+ * call at a time: a thread that finds it busy waits, 500 ms at most, then fails
+ * unless there is room. It returns nonzero if it has made room: the charge is
+ * tried again (at most 16 times in a row without the group's usage falling);
+ * 0: it fails.
+ *
+ * What a shrinker may and must not do holds for it as well, but that what it
+ * allocates is charged to the process's own group. It may register another one
+ * or none; else this function returns when no call of the former one is under
+ * way.
+ *
+ * 0, or -1 with errno:
+ *   ENODEV  the process is not accounted */
+int umemcg_oom_callback(int (*callback)(umemcg_group* group, size_t bytes,
+                                        void* arg),
+                        void* arg);
 
 #ifdef __cplusplus
 }

@@ -318,6 +318,113 @@ bool operator!=(const allocator<T>& a, const allocator<U>& b) noexcept {
   return a.handle() != b.handle();
 }
 
+/* What may be said of a shrinker: see umemcg_shrinker. */
+struct shrinker_options {
+  const char* name = nullptr;
+  int cost = 0;
+  unsigned deadline_ms = 0; /* 0: 100 ms */
+};
+
+/* A cache that is shrunk when a group has no room left: umemcg_shrinker. It has
+ *
+ *   std::size_t count(umemcg_group* group);
+ *   std::size_t scan(umemcg_group* group, std::size_t bytes);
+ *
+ * as umemcg.h says; an exception that leaves one of them ends the process. The
+ * cache must outlive the shrinker, whose end waits for a call that is running;
+ * within the call itself it ends the process. Move-only; one that was default
+ * constructed or moved from is none. */
+class shrinker {
+ public:
+  shrinker() noexcept = default;
+  shrinker(shrinker&& other) noexcept : id_(std::exchange(other.id_, 0)) {}
+  shrinker& operator=(shrinker&& other) noexcept {
+    std::swap(id_, other.id_);
+    return *this;
+  }
+  ~shrinker() {
+    if (id_ == 0) return;
+    const int kept = errno;
+    if (umemcg_shrinker_unregister(id_) != 0 && errno == EDEADLK) std::abort();
+    errno = kept;
+  }
+
+  /* Of one group (EINVAL if it has no handle), and of every group. */
+  template <typename Cache>
+  static shrinker of(const group& shrunk, Cache& cache,
+                     shrinker_options options = {}) {
+    std::error_code error;
+    shrinker made = of(shrunk, cache, options, error);
+    detail::check(error, "umemcg::shrinker::of");
+    return made;
+  }
+  template <typename Cache>
+  static shrinker of(const group& shrunk, Cache& cache,
+                     shrinker_options options,
+                     std::error_code& error) noexcept {
+    if (shrunk.handle() == nullptr) {
+      error = std::make_error_code(std::errc::invalid_argument);
+      return {};
+    }
+    return make(shrunk.handle(), cache, options, error);
+  }
+  template <typename Cache>
+  static shrinker of_all(Cache& cache, shrinker_options options = {}) {
+    std::error_code error;
+    shrinker made = of_all(cache, options, error);
+    detail::check(error, "umemcg::shrinker::of_all");
+    return made;
+  }
+  template <typename Cache>
+  static shrinker of_all(Cache& cache, shrinker_options options,
+                         std::error_code& error) noexcept {
+    return make(nullptr, cache, options, error);
+  }
+
+  /* What became of its calls; nothing if there is none. */
+  umemcg_shrinker_stats stats() const noexcept {
+    umemcg_shrinker_stats found{};
+    found.size = sizeof(found);
+    const int kept = errno;
+    umemcg_shrinker_read(id_, &found);
+    errno = kept;
+    return found;
+  }
+
+  int id() const noexcept { return id_; }
+
+ private:
+  template <typename Cache>
+  static std::size_t count(umemcg_group* group, void* cache) noexcept {
+    return static_cast<Cache*>(cache)->count(group);
+  }
+  template <typename Cache>
+  static std::size_t scan(umemcg_group* group, std::size_t bytes,
+                          void* cache) noexcept {
+    return static_cast<Cache*>(cache)->scan(group, bytes);
+  }
+  template <typename Cache>
+  static shrinker make(umemcg_group* group, Cache& cache,
+                       shrinker_options options,
+                       std::error_code& error) noexcept {
+    umemcg_shrinker described{};
+    described.size = sizeof(described);
+    described.count = count<Cache>;
+    described.scan = scan<Cache>;
+    described.arg = &cache;
+    described.name = options.name;
+    described.cost = options.cost;
+    described.deadline_ms = options.deadline_ms;
+    const int id = umemcg_shrinker_register(group, &described);
+    shrinker made;
+    if (id > 0) made.id_ = id;
+    error = id > 0 ? std::error_code() : detail::last_error();
+    return made;
+  }
+
+  int id_ = 0;
+};
+
 }  // namespace umemcg
 
 #endif  // UMEMCG_UMEMCG_HPP

@@ -76,6 +76,19 @@ constexpr ApiTable kFallbacks = {
     .owner_ino = unsupported<uint64_t, 0>,
     .charge = unsupported<int, -1>,
     .uncharge = nothing_of_a_kind,
+    .shrinker_register = unsupported<int, -1>,
+    .shrinker_unregister = unsupported<int, -1>,
+    .shrinker_read = unsupported<int, -1>,
+    .events_wait = unsupported<int, -1>,
+    .threshold_fd = unsupported<int, -1>,
+    .pressure_fd = unsupported<int, -1>,
+    .psi_fd = unsupported<int, -1>,
+    .unlisten = unsupported<int, -1>,
+    .peak_open = unsupported<int, -1>,
+    .peak_read = unsupported<int64_t, -1>,
+    .peak_reset = unsupported<int, -1>,
+    .peak_close = unsupported<int, -1>,
+    .oom_callback = unsupported<int, -1>,
 };
 
 }  // namespace umemcg::stub

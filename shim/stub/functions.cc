@@ -63,4 +63,39 @@ void umemcg_uncharge(umemcg_group* group, int kind, size_t bytes) {
   table().uncharge(group, kind, bytes);
 }
 
+int umemcg_shrinker_register(umemcg_group* group,
+                             const umemcg_shrinker* shrinker) {
+  return table().shrinker_register(group, shrinker);
+}
+int umemcg_shrinker_unregister(int id) {
+  return table().shrinker_unregister(id);
+}
+int umemcg_shrinker_read(int id, umemcg_shrinker_stats* stats) {
+  return table().shrinker_read(id, stats);
+}
+
+int umemcg_events_wait(umemcg_group* group, uint64_t* seen, int timeout_ms) {
+  return table().events_wait(group, seen, timeout_ms);
+}
+int umemcg_threshold_fd(umemcg_group* group, size_t bytes) {
+  return table().threshold_fd(group, bytes);
+}
+int umemcg_pressure_fd(umemcg_group* group, int level, int mode) {
+  return table().pressure_fd(group, level, mode);
+}
+int umemcg_psi_fd(umemcg_group* group, int full, unsigned stall_us,
+                  unsigned window_us) {
+  return table().psi_fd(group, full, stall_us, window_us);
+}
+int umemcg_unlisten(int fd) { return table().unlisten(fd); }
+int umemcg_peak_open(umemcg_group* group) { return table().peak_open(group); }
+int64_t umemcg_peak_read(int peak) { return table().peak_read(peak); }
+int umemcg_peak_reset(int peak) { return table().peak_reset(peak); }
+int umemcg_peak_close(int peak) { return table().peak_close(peak); }
+
+int umemcg_oom_callback(int (*callback)(umemcg_group*, size_t, void*),
+                        void* arg) {
+  return table().oom_callback(callback, arg);
+}
+
 }  // extern "C"

@@ -29,6 +29,20 @@ TEST(Unaccounted, GroupsAreNotThere) {
   EXPECT_EQ(errno, 0);
 }
 
+TEST(Unaccounted, NothingIsToBeShrunk) {
+  umemcg_shrinker one{};
+  one.size = sizeof(one);
+  one.count = [](umemcg_group*, void*) { return size_t{0}; };
+  one.scan = [](umemcg_group*, size_t, void*) { return size_t{0}; };
+  umemcg_shrinker_stats stats{};
+  stats.size = sizeof(stats);
+  const int errors[] = {
+      error_of([&] { umemcg_shrinker_register(nullptr, &one); }),
+      error_of([] { umemcg_shrinker_unregister(256); }),
+      error_of([&] { umemcg_shrinker_read(256, &stats); })};
+  for (int error : errors) EXPECT_EQ(error, ENODEV);
+}
+
 TEST(Unaccounted, MemoryIs) {
   umemcg_group* any = as_handle(12345);
   for (umemcg_group* group : {static_cast<umemcg_group*>(nullptr), any}) {

@@ -121,6 +121,24 @@ def get_as_json(umemcg):
               "not an empty list")
 
 
+def pressure_is_told_and_switched(umemcg):
+    nothing = {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 0}
+    with domain_of(umemcg, "/a") as domain:
+        line = "avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+        check(domain.get("/a", "memory.pressure") ==
+              f"some {line}full {line}", "not two lines of nothing")
+        got = domain.json("get", "/a", "memory.pressure")
+        check(got == {"some": nothing, "full": nothing}, f"{got!r}")
+        check(domain.get("/a", "cgroup.pressure") == "1\n", "not switched on")
+        domain.done("set", "/a", "cgroup.pressure", "0")
+        domain.refused("get", "/a", "memory.pressure",
+                       words=["write 1 to its cgroup.pressure"])
+        # Without the controller, too.
+        domain.done("set", "/a", "cgroup.pressure", "1")
+        domain.done("set", "/", "cgroup.subtree_control", "-memory")
+        check(domain.get("/a", "memory.pressure").startswith("some "), "gone")
+
+
 def writes_that_reset(umemcg):
     with domain_of(umemcg, "/a") as domain:
         for file in ("memory.peak", "memory.kmem.max_usage_in_bytes",
@@ -298,7 +316,8 @@ if __name__ == "__main__":
     main([create_makes_groups_and_the_domain,
           create_without_a_group_makes_the_domain, create_takes_a_size,
           ten_thousand_groups, ls_lists_a_subtree, what_is_set_is_got,
-          get_prints_the_bare_value, get_as_json, writes_that_reset,
+          get_prints_the_bare_value, get_as_json,
+          pressure_is_told_and_switched, writes_that_reset,
           controllers_are_handed_on, depth_and_descendants_are_bounded,
           rm_removes_groups, rm_all_removes_the_domain,
           rm_all_takes_domains_of_other_versions, what_was_done_as_json,

@@ -20,7 +20,8 @@
 #include "alloc/heap.h"
 #include "alloc/range.h"
 #include "alloc/zombie.h"
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
+#include "reclaim/serve.h"
 #include "stock/charge.h"
 
 namespace umemcg {
@@ -62,6 +63,7 @@ void forked_child() {
   accounts_reset_lock();
   reset_range_lock();
   reset_purges();
+  reset_serving();
   if (t_leaving) leave_fork_gate();
   t_leaving = false;
   reset_fork_gate();
@@ -89,6 +91,7 @@ void start_allocation() {
   ReclaimSettings settings;
   settings.report_refusal = false;
   install_reclaim(settings);
+  install_serving();
   g_line_acquired_hook.install(line_acquired);
   g_fork_child_hook.install(forked_child);
   report_errors();

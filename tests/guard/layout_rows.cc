@@ -16,6 +16,7 @@
 
 #include "accounting/group_table.h"
 #include "accounting/layout.h"
+#include "accounting/psi_average.h"
 #include "accounting/segment.h"
 #include "accounting/stock_word.h"
 
@@ -121,6 +122,7 @@ EXPOSE(children_min_usage_);
 EXPOSE(children_low_usage_);
 EXPOSE(watermark_);
 EXPOSE(failcnt_);
+EXPOSE(local_watermark_);
 EXPOSE(max_);
 EXPOSE(min_);
 EXPOSE(low_);
@@ -144,6 +146,8 @@ void print_constants() {
   PRINT_CONSTANT(StockWord(1, 2).bits());
   PRINT_CONSTANT(StockWord(1, 2).drained().bits());
   PRINT_CONSTANT(kControllerMemory);
+  PRINT_CONSTANT(PsiWord(1, true, 2).bits());
+  PRINT_CONSTANT(kPsiShift);
   PRINT_CONSTANT(slot_lock_offset(1));
   PRINT_CONSTANT(family_lock_offset(1));
   PRINT_CONSTANT(hash_name(1, "a", 1));
@@ -152,6 +156,13 @@ void print_constants() {
 void print_enums() {
   PRINT_VALUES(GroupState, kFree, kOnline, kOffline);
   PRINT_VALUES(ProcessState, kFree, kAttached, kOrphaned);
+  PRINT_VALUES(OomPolicy, kFail, kKill, kCallback, kWait);
+  PRINT_VALUES(ProcessFlag, kProcessExiting, kProcessVictim, kProcessShrinkers,
+               kProcessWorker);
+  PRINT_VALUES(Outcome, kFailed, kReserve, kForced, kKilled, kCallback,
+               kWaited);
+  PRINT_VALUES(Source, kCached, kHeap, kThreads, kStock, kDead, kProcesses,
+               kShrinkers);
   PRINT_VALUES(Event, kLow, kHigh, kMax, kOom, kOomKill, kOomGroupKill,
                kSockThrottled);
   PRINT_VALUES(Stat, kUsed, kCached, kAnonThp, kPgpgin, kPgpgout, kPageEvents,
@@ -165,19 +176,33 @@ void print_structs() {
                ledger_offset, line_offset, bucket_offset, buckets, reserved_too,
                groups_high, processes_high, ledgers_high, lines_high,
                next_group_id, changing, recount_due, recount_not_before_ms,
-               recount_pause_ms, generation, dying, free_hint, gate, recounts,
+               recount_pause_ms, generation, dying, free_hint, thresholds, gate, recounts,
                recounts_voided, pages_corrected, gate_closed_ns,
-               gate_longest_ns);
+               gate_longest_ns, oom_lease, drain_lease, reclaim_seq, notify_seq,
+               notify_waiters, peaks);
+  PRINT_FIELDS(PeakReader, process, generation, group, reserved, group_id,
+               pages);
   print_rows<PageCounter>("PageCounter", counter_rows());
   PRINT_FIELDS(Group, memory, kmem, sock, state, parent, depth, next, children,
                ledgers, subtree_control, transient, max_depth, max_descendants,
                threads, processes, processes_total, id, high, refused_ms,
-               pressed_ms, events, events_local, stat, name);
+               pressed_ms, soft_limit, swap_high, swap_max, oom_policy,
+               oom_wait_ms, oom_group, reclaim_seq, reclaim_acks, reclaim_ms,
+               reclaim_pages, event_seq, event_waiters, thresholds, events,
+               events_local, stat, sources, pressure, psi, refusals, name);
+  PRINT_FIELDS(SourceCounts, scanned, reclaimed, ns);
+  PRINT_FIELDS(VmPressure, window, windows, listeners);
+  PRINT_FIELDS(PsiGroup, lease, state, total_us, looked_us, averaged_us,
+               averaged_total_us, average, disabled, triggers);
+  PRINT_FIELDS(RefusalLog, count, entries);
+  PRINT_FIELDS(Refusal, sequence, time_ms, group_id, pid, thread, outcome,
+               flags, request, limit, usage, cached, got, name);
   PRINT_FIELDS(ProcessSlot, state, pid, group, busy, start_time, pid_namespace,
-               page_table, accounts, name);
+               page_table, accounts, name, flags, reclaim_seen, reclaim_missed, ending_ms,
+               forced);
   PRINT_FIELDS(Ledger, owner, pages, kmem, sock, threads, stat);
   PRINT_FIELDS(StockLine, slots, reservation, reservation_ms, owner, thread,
-               busy, object, stat_ledger, group, stat);
+               busy, object, stalled, stat_ledger, group, stat);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
+#include "accounting/psi.h"
 #include "accounting/recount.h"
 #include "accounting/stock_word.h"
 #include "base/text.h"
@@ -64,6 +65,7 @@ void look_at_groups(Differences& found) {
     found.expect(name, "ledgers", group.ledgers.load(), 0u);
     found.expect(name, "threads", group.threads.load(), 0u);
     found.expect(name, "processes", group.processes.load(), 0u);
+    found.expect(name, "stalled", psi_stalled(group.psi), 0u);
   }
 }
 
@@ -88,6 +90,7 @@ void look_at_rows(Differences& found) {
     const std::string name = "line " + std::to_string(i);
     found.expect(name, "owner", line.owner.load(), 0u);
     found.expect(name, "busy", line.busy.load(), 0u);
+    found.expect(name, "stalled", line.stalled.load(), 0u);
     for (const auto& slot : line.slots) {
       found.expect(name, "pages", StockWord(slot.load()).pages(), 0u);
       found.expect(name, "given", StockWord(slot.load()).given(), 0u);
@@ -201,6 +204,8 @@ std::string inconsistency() {
     // (Only what is online is charged, or has its protection.)
     if (group.state != GroupState::kOnline) continue;
     const std::string name = name_of(i);
+    // (At rest nobody stands still.)
+    found.expect(name, "stalled", psi_stalled(group.psi), 0u);
     found.expect(name, "min_usage", counter.min_usage(),
                  least(counter.usage(), counter.min()));
     found.expect(name, "low_usage", counter.low_usage(),

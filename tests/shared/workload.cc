@@ -11,6 +11,7 @@
 #include "accounting/kind.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
+#include "accounting/psi.h"
 #include "accounting/stat_line.h"
 #include "accounting/stock_word.h"
 #include "base/units.h"
@@ -58,6 +59,8 @@ bool Workload::step() {
     uncharge_bytes();
   } else if (what < 92) {
     charge_forced();
+  } else if (what < 93) {
+    stall();
   } else if (what < 94) {
     reserve();
   } else if (what < 97) {
@@ -207,6 +210,12 @@ void Workload::reserve() {
   PageCounter* failed = nullptr;
   if (!account_try_charge(account, pages, &failed)) return;
   reserve_pages(account, static_cast<uint32_t>(pages));
+}
+
+// Stands still for want of memory, and gives some back meanwhile.
+void Workload::stall() {
+  MemstallScope scope(any_account()->charged);
+  uncharge();
 }
 
 void Workload::take_reserved() {

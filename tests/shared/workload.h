@@ -49,6 +49,7 @@ class Workload {
   void charge_bytes();
   void uncharge_bytes();
   void reserve();
+  void stall();
   void take_reserved();
   void step_rarely();
   void make_and_leave_group();

@@ -15,7 +15,7 @@
 #include "alloc/commit.h"
 #include "alloc/compound.h"
 #include "base/sys.h"
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
 #include "stock/charge.h"
 #include "stock/stock.h"
 #include "tests/stress/harness.h"
@@ -60,7 +60,7 @@ class CommitStress : public ::testing::TestWithParam<Mode> {
     const Mode& mode = GetParam();
     start_world();
     reset_thread();
-    install_reclaim({false, OomPolicy::kFail});
+    install_reclaim({false});
     set_compound_mode(mode.compounds);
     range_ = std::make_unique<TestRange>(kExtents * Extent::kSlices);
     allow_compounds(range_->address(0), range_->pages() * kPageSize);

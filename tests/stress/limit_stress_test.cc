@@ -8,7 +8,7 @@
 #include <cerrno>
 
 #include "base/sys.h"
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
 #include "stock/charge.h"
 #include "stock/current.h"
 #include "stock/stock.h"
@@ -35,7 +35,7 @@ class LimitStress : public ::testing::Test {
   void SetUp() override {
     start_world();
     reset_thread();
-    install_reclaim({false, OomPolicy::kFail});
+    install_reclaim({false});
   }
   void TearDown() override { reset_thread(); }
 

@@ -60,10 +60,35 @@ static void check_without(void) {
   FAILS(umemcg_owner(text) == NULL, ENOSYS);
   FAILS(umemcg_owner_ino(text) == 0, ENOSYS);
   FAILS(umemcg_charge(NULL, UMEMCG_KMEM, 1, 0) == -1, ENOSYS);
+  FAILS(umemcg_shrinker_register(NULL, NULL) == -1, ENOSYS);
+  FAILS(umemcg_shrinker_unregister(256) == -1, ENOSYS);
+  FAILS(umemcg_shrinker_read(256, NULL) == -1, ENOSYS);
   umemcg_active_end(other);
   umemcg_uncharge(NULL, UMEMCG_KMEM, 1);
   umemcg_group_close(NULL);
   check_memory(NULL);
+}
+
+static size_t count_none(umemcg_group* group, void* arg) {
+  (void)group, (void)arg;
+  return 0;
+}
+
+static size_t scan_none(umemcg_group* group, size_t bytes, void* arg) {
+  (void)group, (void)bytes, (void)arg;
+  return UMEMCG_SHRINK_STOP;
+}
+
+static void check_shrinker(umemcg_group* group) {
+  const umemcg_shrinker none = {.size = sizeof(none),
+                                .count = count_none,
+                                .scan = scan_none,
+                                .name = "none"};
+  umemcg_shrinker_stats stats = {.size = sizeof(stats)};
+  const int id = umemcg_shrinker_register(group, &none);
+  CHECK(id > 0);
+  CHECK(umemcg_shrinker_read(id, &stats) == 0 && stats.counts == 0);
+  CHECK(umemcg_shrinker_unregister(id) == 0);
 }
 
 static void check_with(void) {
@@ -94,6 +119,7 @@ static void check_with(void) {
   free(block);
   CHECK(umemcg_charge(group, UMEMCG_KMEM, 1 << 20, 0) == 0);
   umemcg_uncharge(group, UMEMCG_KMEM, 1 << 20);
+  check_shrinker(group);
   check_memory(group);
   check_memory(NULL);
   umemcg_group_close(group);

@@ -27,10 +27,11 @@ text=$(seq 1 100000)
 echo "text ${#text} ${text//$'\n'/,}" | md5sum
 
 coproc CAT { cat; }
+cat_pid=$CAT_PID  # bash takes the variable away when it sees the end
 echo "through a coprocess" >&"${CAT[1]}"
 read -r answer <&"${CAT[0]}"
 eval "exec ${CAT[1]}>&-"
-wait "$CAT_PID"
+wait "$cat_pid"
 echo "$answer"
 
 for i in 1 2 3 4; do (exit $i) & pids[i]=$!; done

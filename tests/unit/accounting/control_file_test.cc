@@ -54,6 +54,7 @@ TEST_F(ControlFileTest, AreFoundByTheirNames) {
                                           "memory.events",
                                           "memory.events.local",
                                           "memory.stat",
+                                          "memory.pressure",
                                           "memory.kmem.limit_in_bytes",
                                           "memory.kmem.usage_in_bytes",
                                           "memory.kmem.max_usage_in_bytes",
@@ -69,6 +70,7 @@ TEST_F(ControlFileTest, AreFoundByTheirNames) {
                                           "cgroup.events",
                                           "cgroup.type",
                                           "cgroup.stat",
+                                          "cgroup.pressure",
                                           "cgroup.max.depth",
                                           "cgroup.max.descendants"}));
   for (const char* name : {"", "memory", "memory.currents", "memory.curren"}) {

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 #include "accounting/page_counter.h"
 
 namespace umemcg {
@@ -110,6 +113,55 @@ TEST_F(ProtectionTest, ACounterWithoutParentOtherThanTheTargetIsLeftAlone) {
   other.charge(5);
   other.calculate_protection(&root_, true);
   EXPECT_EQ(other.elow(), 0);
+}
+
+// What reclaim reads, without storing anything, is what the kernel's walk
+// stores.
+TEST_F(ProtectionTest, UnderARootItIsWhatAWalkFindsThere) {
+  std::mt19937 random(1);
+  auto up_to = [&](int64_t most) {
+    return static_cast<int64_t>(random() % static_cast<uint64_t>(most + 1));
+  };
+  for (int round = 0; round < 2000; ++round) {
+    for (PageCounter* counter : {&a_, &b_, &c_}) {
+      counter->set_min(up_to(60));
+      counter->set_low(up_to(60));
+      counter->uncharge(counter == &a_ ? 0 : counter->usage());
+    }
+    b_.charge(1 + up_to(50));
+    c_.charge(1 + up_to(50));
+    const bool recursive = round % 2 == 0;
+    walk(recursive);
+    for (PageCounter* counter : {&a_, &b_, &c_}) {
+      const auto found = counter->effective_protection_under(root_, recursive);
+      const int64_t used = counter->usage();
+      EXPECT_EQ(std::min(found.min, used), std::min(counter->emin(), used));
+      EXPECT_EQ(std::min(found.low, used), std::min(counter->elow(), used));
+    }
+    const auto itself = a_.effective_protection_under(a_, recursive);
+    EXPECT_EQ(itself.min, 0);
+    EXPECT_EQ(itself.low, 0);
+  }
+}
+
+TEST_F(ProtectionTest, UnderARootNothingWraps) {
+  a_.set_min(kPageCounterMax);
+  a_.set_low(kPageCounterMax);
+  b_.charge(int64_t{1} << 30);
+  c_.charge(int64_t{1} << 30);
+  for (const PageCounter* counter : {&b_, &c_}) {
+    const auto found = counter->effective_protection_under(root_, true);
+    EXPECT_EQ(found.min, int64_t{1} << 30);
+    EXPECT_EQ(found.low, int64_t{1} << 30);
+  }
+}
+
+TEST_F(ProtectionTest, UnderACounterThatIsNotAboveNothingIsProtected) {
+  a_.set_min(10);
+  b_.set_min(10);
+  b_.charge(10);
+  EXPECT_EQ(a_.effective_protection_under(b_, true).min, 0);
+  EXPECT_EQ(c_.effective_protection_under(b_, true).min, 0);
 }
 
 // As in the kernel's unsigned long; no trap in a sanitizer build either.

@@ -9,7 +9,7 @@
 #include "accounting/process.h"
 #include "accounting/stat_line.h"
 #include "base/sys.h"
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
 #include "stock/stock.h"
 #include "tests/unit/reclaim/race.h"
 #include "tests/unit/stock/world.h"
@@ -74,7 +74,7 @@ void race_as_child(Shared& shared, uint32_t group) {
 
 TEST(ChargeRaceDomainTest, ExactlyThePagesThereAreAreHad) {
   start_domain_world();
-  install_reclaim({false, OomPolicy::kFail});
+  install_reclaim({false});
   const uint32_t group = new_group();
   PageCounter& counter = g_segment.group(group)->memory;
   test::Shared<Shared> shared;

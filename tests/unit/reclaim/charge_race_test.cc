@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
 #include "stock/stock.h"
 #include "tests/unit/reclaim/race.h"
 #include "tests/unit/stock/world.h"
@@ -20,7 +20,7 @@ class ChargeRaceTest : public ::testing::TestWithParam<int> {
   void SetUp() override {
     start_world();
     reset_thread();
-    install_reclaim({false, OomPolicy::kFail});
+    install_reclaim({false});
   }
   void TearDown() override { reset_thread(); }
 };

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "accounting/process.h"
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
 #include "tests/unit/alloc/alloc_fixture.h"
 #include "tests/unit/support/child.h"
 
@@ -15,7 +15,7 @@ class ReclaimDomainTest : public AllocTest {
   void SetUp() override {
     start_domain_world();
     AllocTest::SetUp();
-    install_reclaim({false, OomPolicy::kFail});
+    install_reclaim({false});
     account_->counter.load()->store_max(64);
   }
 };

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "reclaim/charge_object.h"
-#include "reclaim/reclaim.h"
+#include "reclaim/charge.h"
 #include "stock/obj_stock.h"
 #include "stock/stock.h"
 #include "tests/unit/stock/world.h"
@@ -38,7 +38,7 @@ class ChargeObjectTest : public ::testing::Test {
   void SetUp() override {
     start_world();
     reset_thread();
-    install_reclaim({false, OomPolicy::kFail});
+    install_reclaim({false});
   }
   void TearDown() override {
     settle();

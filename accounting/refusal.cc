@@ -1,0 +1,122 @@
+#include "accounting/refusal.h"
+
+#include <cstring>
+
+#include "accounting/mem_cgroup.h"
+#include "accounting/segment.h"
+#include "base/sys.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// `sequence` of the refusal with that number (from 0), while and after it is
+// written.
+constexpr uint64_t being_written(uint64_t number) { return 2 * number + 1; }
+constexpr uint64_t written(uint64_t number) { return 2 * number + 2; }
+
+// The entry for refusal `number`, or null if somebody writes it who is not long
+// overtaken (one that is was killed there, or sleeps).
+Refusal* claim(RefusalLog& log, uint64_t number) {
+  Refusal& entry = log.entries[number % kRefusals];
+  uint64_t seen = entry.sequence.load(kRelaxed);
+  const bool busy = seen % 2 == 1 && seen + 4 * kRefusals > 2 * number;
+  // acq_rel, and the fence: what is written comes after the mark.
+  if (busy || seen >= being_written(number) ||
+      !entry.sequence.compare_exchange_strong(
+          seen, being_written(number), std::memory_order_acq_rel, kRelaxed)) {
+    return nullptr;
+  }
+  std::atomic_thread_fence(std::memory_order_release);
+  return &entry;
+}
+
+void write_name(Refusal& entry) {
+  char name[16];
+  sys::thread_name(name);
+  uint64_t words[2];
+  static_assert(sizeof(words) == sizeof(name));
+  std::memcpy(words, name, sizeof(words));
+  for (int i = 0; i < 2; ++i) entry.name[i].store(words[i], kRelaxed);
+}
+
+void write_entry(Segment& segment, uint32_t limiting,
+                 const RefusalReport& report, Refusal& entry) {
+  const PageCounter& counter = segment.group(limiting)->memory;
+  entry.time_ms.store(sys::wall_clock_ms(), kRelaxed);
+  entry.group_id.store(group_id(segment, report.charged), kRelaxed);
+  entry.pid.store(sys::process_id(), kRelaxed);
+  entry.thread.store(sys::thread_id(), kRelaxed);
+  entry.outcome.store(report.outcome, kRelaxed);
+  entry.flags.store(report.flags, kRelaxed);
+  entry.request.store(report.request, kRelaxed);
+  entry.limit.store(counter.max(), kRelaxed);
+  entry.usage.store(counter.usage(), kRelaxed);
+  entry.cached.store(report.cached, kRelaxed);
+  for (int i = 0; i < kSources; ++i) {
+    const int64_t got = report.got != nullptr ? report.got[i] : 0;
+    entry.got[i].store(got, kRelaxed);
+  }
+  write_name(entry);
+}
+
+// False if it was written meanwhile, or never.
+bool read_entry(const Refusal& entry, RefusalView* view) {
+  // acquire: pairs with record_refusal().
+  const uint64_t before = entry.sequence.load(std::memory_order_acquire);
+  if (before == 0 || before % 2 == 1) return false;
+  view->number = (before - written(0)) / 2;
+  view->time_ms = entry.time_ms.load(kRelaxed);
+  view->group_id = entry.group_id.load(kRelaxed);
+  view->pid = entry.pid.load(kRelaxed);
+  view->thread = entry.thread.load(kRelaxed);
+  const Outcome outcome = entry.outcome.load(kRelaxed);
+  view->outcome =
+      static_cast<uint32_t>(outcome) < kOutcomes ? outcome : Outcome::kFailed;
+  view->flags = entry.flags.load(kRelaxed);
+  view->request = entry.request.load(kRelaxed);
+  view->limit = entry.limit.load(kRelaxed);
+  view->usage = entry.usage.load(kRelaxed);
+  view->cached = entry.cached.load(kRelaxed);
+  for (int i = 0; i < kSources; ++i) view->got[i] = entry.got[i].load(kRelaxed);
+  uint64_t words[2];
+  for (int i = 0; i < 2; ++i) words[i] = entry.name[i].load(kRelaxed);
+  std::memcpy(view->name, words, sizeof(words));
+  view->name[sizeof(view->name) - 1] = '\0';
+  // acquire: the second look at the sequence comes last.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return entry.sequence.load(kRelaxed) == before;
+}
+
+}  // namespace
+
+void record_refusal(Segment& segment, uint32_t limiting,
+                    const RefusalReport& report) {
+  Group* group = segment.group(limiting);
+  if (group == nullptr) return;
+  const uint64_t number = group->refusals.count.fetch_add(1, kRelaxed);
+  Refusal* entry = claim(group->refusals, number);
+  if (entry == nullptr) return;
+  write_entry(segment, limiting, report, *entry);
+  // release: pairs with read_entry(). Overtaken: it is another's by now.
+  uint64_t mine = being_written(number);
+  entry->sequence.compare_exchange_strong(mine, written(number),
+                                          std::memory_order_release, kRelaxed);
+}
+
+int read_refusals(const Group& group, RefusalView (&views)[kRefusals]) {
+  int count = 0;
+  for (const Refusal& entry : group.refusals.entries) {
+    RefusalView view;
+    if (!read_entry(entry, &view)) continue;
+    int place = count++;
+    for (; place > 0 && views[place - 1].number < view.number; --place) {
+      views[place] = views[place - 1];
+    }
+    views[place] = view;
+  }
+  return count;
+}
+
+}  // namespace umemcg

@@ -1,0 +1,78 @@
+// Out of memory: which process is killed, and killing it. The kernel's rules:
+//
+//   badness = pages that it has charged in the subtree of the group whose limit
+//             refused + oom_score_adj x that limit / 1000; -1000: never
+//   memory.oom.group of the highest group from the victim's up to that one:
+//             all of its processes die, but those with -1000
+//   events are counted before the signal
+//
+// A signal goes to nobody but the process that was chosen: it is held by a
+// pidfd before it is looked at, and must then have the slot's start time and
+// pid namespace, and hold the lock that says its slot is alive. One that cannot
+// be verified or killed (another pid namespace, no permission) is passed over.
+//
+// A process that is on its way out is waited for, not chosen, until it has
+// taken longer than kMostEndingMs. Nothing here allocates or blocks; errno is
+// kept. One at a time in a domain, by SegmentHeader::oom_lease.
+#pragma once
+
+#include <cstdint>
+
+#include "accounting/layout.h"
+#include "accounting/segment.h"
+
+namespace umemcg {
+
+// For how long a process that exits, or was killed, is waited for in all.
+inline constexpr uint32_t kMostEndingMs = 5000;
+
+// The process is on its way out from now on: `flag` is kProcessExiting or
+// kProcessVictim. Async-signal-safe.
+void mark_ending(ProcessSlot& slot, ProcessFlag flag);
+bool is_ending(const ProcessSlot& slot);
+
+// Pages that the process has charged to groups of the subtree.
+int64_t charged_in(Segment& segment, uint32_t process, uint32_t group);
+
+// Whether another process than the caller's with pages in the subtree is on its
+// way out, for no longer than kMostEndingMs.
+bool somebody_ends(Segment& segment, uint32_t group);
+
+// What memory.oom.group says: the group whose processes are killed together
+// with one of `group`, at most `limiting`; kNone: that one alone.
+uint32_t oom_group_of(Segment& segment, uint32_t group, uint32_t limiting);
+
+// The process that is killed when `group` is out of memory.
+class Victim {
+ public:
+  Victim(Segment& segment, uint32_t group);
+  ~Victim();
+  Victim(const Victim&) = delete;
+  Victim& operator=(const Victim&) = delete;
+
+  bool found() const { return process_ != kNone; }
+  // Its slot, and the group that is charged with the kill: its own, or if that
+  // is not in the subtree the one there in which it has most.
+  uint32_t process() const { return process_; }
+  uint32_t group() const { return group_; }
+
+  // Counts, marks and kills it, and those who go with it. Does not return if
+  // the calling process is among them. REQUIRES: found().
+  void kill();
+
+ private:
+  struct Candidate {
+    int64_t badness;
+    uint32_t process;
+  };
+  bool next_worst(Candidate* worst);
+  void kill_group(uint32_t group);
+
+  Segment& segment_;
+  const uint32_t limiting_;
+  uint32_t process_ = kNone;
+  uint32_t group_ = kNone;
+  int pidfd_ = -1;  // -1: the calling process
+};
+
+}  // namespace umemcg

@@ -1,0 +1,238 @@
+#include "reclaim/oom.h"
+
+#include "accounting/event.h"
+#include "accounting/lease.h"
+#include "accounting/mem_cgroup.h"
+#include "accounting/process.h"
+#include "accounting/psi.h"
+#include "accounting/victim.h"
+#include "alloc/callback.h"
+#include "base/errno_saver.h"
+#include "base/lock.h"
+#include "base/sys.h"
+#include "reclaim/refuse.h"
+#include "stock/current.h"
+
+namespace umemcg {
+namespace {
+
+constexpr auto kRelaxed = std::memory_order_relaxed;
+
+// For another's out of memory, for a victim's end, and for the callback's.
+constexpr uint32_t kWaitMs = 500;
+// One out of memory takes no longer; whose does is overtaken.
+constexpr uint32_t kMostLeaseMs = 2000;
+constexpr int kMostCalls = 16;
+// How often the policy `wait` reclaims, and how seldom it looks.
+constexpr uint64_t kReclaimPauseNs = 100'000'000;
+constexpr uint64_t kLongestSleepNs = 10'000'000;
+constexpr uint64_t kMsNs = 1'000'000;
+
+// A call of the program's function that the thread is in.
+struct OomCall {
+  CallbackContext context;
+  Account* limiting;
+  bool held;  // a reference to it
+};
+
+// Held in a call, and to change which function it is.
+constinit Lock callback_lock;
+constinit OomCallback program_callback = {nullptr, nullptr, nullptr};
+constinit UMEMCG_TLS OomCall* t_oom_call = nullptr;
+
+OomPolicy policy_of(uint32_t group) {
+  // acquire: pairs with set_oom_policy().
+  return g_segment.group(group)->oom_policy.load(std::memory_order_acquire);
+}
+
+void count_oom(uint32_t group) {
+  memcg_memory_event(g_segment, group, Event::kOom);
+}
+
+// mem_cgroup_margin, once more.
+bool has_room(const ChargeRequest& request, uint32_t group) {
+  return g_segment.group(group)->memory.margin() >= request.pages;
+}
+
+bool on_its_way_out() {
+  const ProcessSlot* self = own_process();
+  return self != nullptr && is_ending(*self);
+}
+
+// 1, 2, 4 .. 10 ms.
+void sleep_longer(uint64_t* ns) {
+  sys::sleep_ns(*ns);
+  *ns = 2 * *ns < kLongestSleepNs ? 2 * *ns : kLongestSleepNs;
+}
+
+// Whoever is on its way out has what it charged given back when it is gone.
+void wait_for_the_dying(uint32_t group) {
+  const uint64_t end = sys::monotonic_ns() + kWaitMs * kMsNs;
+  uint64_t sleep = kMsNs;
+  while (somebody_ends(g_segment, group) && sys::monotonic_ns() < end) {
+    sleep_longer(&sleep);
+  }
+  reap_dead_processes(g_segment);
+}
+
+OomVerdict kill_somebody(const ChargeRequest& request, uint32_t group) {
+  Lease lease(g_segment, g_segment.header().oom_lease, kWaitMs, kMostLeaseMs);
+  // Whoever had the lease before may have made room. If it still has it, the
+  // retries pass the time.
+  if (has_room(request, group) || !lease.held()) return OomVerdict::kRetry;
+  if (somebody_ends(g_segment, group)) {
+    wait_for_the_dying(group);
+    return OomVerdict::kRetry;
+  }
+  count_oom(group);
+  Victim victim(g_segment, group);
+  if (!victim.found()) return OomVerdict::kNoMemory;
+  note_outcome(request, group, Outcome::kKilled);
+  report_kill(request, group, victim.process());
+  victim.kill();
+  wait_for_the_dying(group);
+  return OomVerdict::kRetry;
+}
+
+// The function works for the process's own group: it is the program's,
+// whichever of its groups is full.
+void begin_call(const ChargeRequest& request, uint32_t group, OomCall* call) {
+  Account* limiting = account_of(group);
+  call->limiting = limiting != nullptr ? limiting : request.account;
+  call->held = account_get_handle(*call->limiting);
+  t_oom_call = call;
+  begin_callback(*process_account(), &call->context);
+}
+
+void end_call() {
+  const OomCall& call = *t_oom_call;
+  end_callback(call.context);
+  t_oom_call = nullptr;
+  if (call.held) account_put_handle(*call.limiting);
+}
+
+// REQUIRES: callback_lock is held.
+OomVerdict decide_by_program(ChargeRequest& request, uint32_t group) {
+  if (has_room(request, group)) return OomVerdict::kRetry;
+  count_oom(group);
+  if (program_callback.call == nullptr) return OomVerdict::kNoMemory;
+  const int64_t usage = g_segment.group(group)->memory.usage();
+  if (usage < request.oom_usage) request.oom_calls = 0;
+  request.oom_usage = usage;
+  if (request.oom_calls++ >= kMostCalls) return OomVerdict::kNoMemory;
+  OomCall call;
+  begin_call(request, group, &call);
+  // (It may be another function's turn from here on: it says so itself.)
+  const OomCallback callback = program_callback;
+  const bool made_room =
+      callback.call(callback, *call.limiting, request.pages) != 0;
+  end_call();
+  return made_room ? OomVerdict::kRetry : OomVerdict::kNoMemory;
+}
+
+OomVerdict ask_program(ChargeRequest& request, uint32_t group) {
+  if (!callback_lock.lock_within(kWaitMs)) {
+    count_oom(group);
+    return OomVerdict::kNoMemory;
+  }
+  const OomVerdict verdict = decide_by_program(request, group);
+  callback_lock.unlock();
+  return verdict;
+}
+
+// Whether there is something to wait for no longer: the charge is tried again.
+bool changed(const ChargeRequest& request, uint32_t group) {
+  return has_room(request, group) || policy_of(group) != OomPolicy::kWait ||
+         !group_online(g_segment, group) || on_its_way_out();
+}
+
+OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
+  if (request.oom_deadline_ns == 0) {
+    count_oom(group);
+    const uint64_t wait_ms = g_segment.group(group)->oom_wait_ms.load(kRelaxed);
+    request.oom_deadline_ns = sys::monotonic_ns() + wait_ms * kMsNs;
+  }
+  MemstallScope stall(request.account->charged.load(kRelaxed));
+  uint64_t reclaim_at = sys::monotonic_ns() + kReclaimPauseNs;
+  uint64_t sleep = kMsNs;
+  while (!changed(request, group)) {
+    const uint64_t now = sys::monotonic_ns();
+    if (now >= request.oom_deadline_ns) return OomVerdict::kNoMemory;
+    if (now >= reclaim_at) {
+      reclaim_at = now + kReclaimPauseNs;
+      try_to_free_pages(group, request.pages, ReclaimReason::kCharge,
+                        &request.got);
+    } else {
+      sleep_longer(&sleep);
+    }
+  }
+  return OomVerdict::kRetry;
+}
+
+}  // namespace
+
+OomVerdict out_of_memory(ChargeRequest& request, uint32_t group) {
+  ErrnoSaver saver;
+  switch (policy_of(group)) {
+    case OomPolicy::kKill:
+      return kill_somebody(request, group);
+    case OomPolicy::kCallback:
+      return ask_program(request, group);
+    case OomPolicy::kWait:
+      return wait_for_room(request, group);
+    case OomPolicy::kFail:
+      break;
+  }
+  count_oom(group);
+  return OomVerdict::kNoMemory;
+}
+
+Outcome oom_outcome(uint32_t group) {
+  switch (policy_of(group)) {
+    case OomPolicy::kCallback:
+      return Outcome::kCallback;
+    case OomPolicy::kWait:
+      return Outcome::kWaited;
+    case OomPolicy::kKill:
+    case OomPolicy::kFail:
+      break;
+  }
+  return Outcome::kFailed;
+}
+
+bool may_force_charge(int64_t pages) {
+  ProcessSlot* self = own_process();
+  if (self == nullptr || !is_ending(*self)) return false;
+  const int64_t before = self->forced.fetch_add(pages, kRelaxed);
+  if (before + pages <= kMostForcedPages) return true;
+  self->forced.fetch_sub(pages, kRelaxed);
+  return false;
+}
+
+void mark_exiting() {
+  ProcessSlot* self = own_process();
+  if (self != nullptr && !is_ending(*self)) mark_ending(*self, kProcessExiting);
+}
+
+void set_oom_callback(const OomCallback& callback) {
+  if (t_oom_call != nullptr) {
+    program_callback = callback;
+    return;
+  }
+  LockGuard guard(callback_lock);
+  program_callback = callback;
+}
+
+void reset_oom() {
+  if (t_oom_call == nullptr) callback_lock.reset();
+}
+
+void abandon_oom_callback() {
+  if (t_oom_call == nullptr) return;
+  end_call();
+  // Nor does the thread come back to the reclaim that it was in.
+  t_context.reclaiming = false;
+  callback_lock.unlock();
+}
+
+}  // namespace umemcg
