@@ -17,11 +17,11 @@ namespace umemcg {
 
 // How the content is built up.
 enum class Format : uint8_t {
-  kValue,  // one value, a number or a word
-  kKeyed,  // lines of KEY VALUE
+  kValue,   // one value, a number or a word
+  kKeyed,   // lines of KEY VALUE
   kNested,  // lines of KEY SUB=VALUE SUB=VALUE ...
-  kLines,  // a value a line, any number of them
-  kWords,  // words in one line
+  kLines,   // a value a line, any number of them
+  kWords,   // words in one line
 };
 
 struct ControlFile {

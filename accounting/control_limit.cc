@@ -195,9 +195,7 @@ int store_swap_max(Segment& segment, uint32_t group, const char* value) {
   return store_pages(segment.group(group)->swap_max, value);
 }
 
-void show_swap_nothing(Segment&, uint32_t, TextBuffer& out) {
-  out.text("0\n");
-}
+void show_swap_nothing(Segment&, uint32_t, TextBuffer& out) { out.text("0\n"); }
 
 int reset_swap_peak(Segment&, uint32_t, const char*) { return 0; }
 

@@ -5,6 +5,7 @@
 #include "accounting/controller.h"
 #include "accounting/gate.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/notify.h"
 #include "accounting/rows.h"
 #include "base/fault_point.h"
 
@@ -195,6 +196,7 @@ void take_offline(Segment& segment, uint32_t index) {
   // release: pairs with accounts_outdated().
   header.generation.fetch_add(1, kRelease);
   wake_event_waiters(*segment.group(index));
+  notify_listeners(segment);
 }
 
 namespace {

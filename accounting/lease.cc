@@ -132,4 +132,14 @@ void reset_leases(Segment& segment) {
   }
 }
 
+void drop_leases(Segment& segment, uint32_t process) {
+  SegmentHeader& header = segment.header();
+  for (auto* word : {&header.oom_lease, &header.drain_lease}) {
+    uint64_t seen = word->load(kRelaxed);
+    if (seen == 0 || holder_of(seen) != process + 1) continue;
+    // release: as in ~Lease. Somebody may just have taken it over.
+    word->compare_exchange_strong(seen, 0, std::memory_order_release, kRelaxed);
+  }
+}
+
 }  // namespace umemcg

@@ -37,4 +37,8 @@ class Lease {
 // child's own now is free. Nothing in a domain, where they hold it still.
 void reset_leases(Segment& segment);
 
+// The process is dead, and its slot about to be another's, which would seem to
+// hold what it held.
+void drop_leases(Segment& segment, uint32_t process);
+
 }  // namespace umemcg

@@ -56,7 +56,8 @@ void print_oom_policy(const Group& group, TextBuffer& out) {
   const auto index = static_cast<uint32_t>(policy);
   out.text(kNames[index < kOomPolicies ? index : 0]);
   if (policy == OomPolicy::kWait) {
-    out.character(' ').number(group.oom_wait_ms.load(std::memory_order_relaxed));
+    out.character(' ').number(
+        group.oom_wait_ms.load(std::memory_order_relaxed));
   }
 }
 

@@ -76,7 +76,8 @@ uint32_t psi_stalled(const PsiGroup& psi);
 
 // Brings the group's totals and averages up to date. Nothing has to: they are
 // right whenever they are read. But with productive threads that come and go
-// during a stall, `full` is the better the more often this is called.
+// during a stall, `full` is the better the more often this is called: who
+// stands still for long calls it now and then.
 void psi_update(Segment& segment, uint32_t group, uint64_t now_ns);
 
 // Whether the group's time is counted: cgroup.pressure.

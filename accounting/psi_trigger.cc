@@ -87,8 +87,12 @@ int psi_trigger_start(PsiTrigger& trigger, Segment& segment, uint32_t group,
 bool psi_trigger_due(PsiTrigger& trigger, Segment& segment, uint32_t group,
                      uint64_t now_ns) {
   psi_update(segment, group, now_ns);
-  return psi_trigger_update(trigger, now_ns / 1000,
-                            total(segment, group, trigger.state));
+  const bool tell = psi_trigger_update(trigger, now_ns / 1000,
+                                       total(segment, group, trigger.state));
+  // It may become full without a stall that begins.
+  const Group* row = segment.group(group);
+  if (row != nullptr && psi_stalled(row->psi) != 0) trigger.idle = false;
+  return tell;
 }
 
 uint64_t psi_trigger_next(const PsiTrigger& trigger) {

@@ -1,6 +1,7 @@
 // Giving back what dead processes had charged.
 
 #include "accounting/gate.h"
+#include "accounting/lease.h"
 #include "accounting/liveness.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/notify.h"
@@ -126,6 +127,7 @@ void reap_process(Segment& segment, uint32_t process, bool exact) {
   });
   leave_group(segment, slot);
   end_listening(segment, process);
+  drop_leases(segment, process);
   fault_point("reaping: a slot is not free yet");
   slot.page_table.store(0, kRelaxed);
   slot.accounts.store(0, kRelaxed);

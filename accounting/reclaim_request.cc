@@ -91,16 +91,16 @@ bool find_givers(Segment& segment, uint32_t group, Processes* givers) {
   bool any = false;
   // What a thread took out of the cache is counted in its own line, so a part
   // may be below 0: then nobody is missed, only waited for in vain.
-  visit_charges(segment, group,
-                [&](uint32_t process, int64_t cached, int64_t charged) {
-    const ProcessSlot* slot = segment.process(process);
-    if (process == self || slot == nullptr || !may_give(*slot)) return;
-    const uint32_t flags = slot->flags.load(kRelaxed);
-    const bool shrinks = (flags & kProcessShrinkers) != 0 && charged > 0;
-    if (cached <= 0 && !shrinks) return;
-    givers->add(process);
-    any = true;
-  });
+  visit_charges(
+      segment, group, [&](uint32_t process, int64_t cached, int64_t charged) {
+        const ProcessSlot* slot = segment.process(process);
+        if (process == self || slot == nullptr || !may_give(*slot)) return;
+        const uint32_t flags = slot->flags.load(kRelaxed);
+        const bool shrinks = (flags & kProcessShrinkers) != 0 && charged > 0;
+        if (cached <= 0 && !shrinks) return;
+        givers->add(process);
+        any = true;
+      });
   return any;
 }
 
@@ -189,10 +189,10 @@ Givable givable_pages(Segment& segment, uint32_t group, uint32_t process) {
   Givable sum;
   visit_charges(segment, group,
                 [&](uint32_t owner, int64_t cached, int64_t charged) {
-    if (process != kNone && owner != process) return;
-    sum.cached += cached;
-    sum.charged += charged;
-  });
+                  if (process != kNone && owner != process) return;
+                  sum.cached += cached;
+                  sum.charged += charged;
+                });
   return sum;
 }
 

@@ -24,8 +24,11 @@ bool is_self(Segment& segment, uint32_t process) {
 
 // oom_score_adj; kNeverKilled if it cannot be read.
 int64_t score_adjustment(int32_t pid) {
-  Text<64> path;
-  path.text("/proc/").signed_number(pid).text("/oom_score_adj");
+  Text<256> path;
+  path.text(g_oom_score_folder)
+      .character('/')
+      .signed_number(pid)
+      .text("/oom_score_adj");
   char text[32];
   if (sys::read_file(path.c_str(), text, sizeof(text)) <= 0) {
     return kNeverKilled;
@@ -113,6 +116,8 @@ void count_kill(Segment& segment, uint32_t process, uint32_t group) {
 }
 
 }  // namespace
+
+constinit const char* g_oom_score_folder = "/proc";
 
 void mark_ending(ProcessSlot& slot, ProcessFlag flag) {
   slot.ending_ms.store(now_ms(), kRelaxed);

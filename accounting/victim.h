@@ -26,6 +26,9 @@ namespace umemcg {
 // For how long a process that exits, or was killed, is waited for in all.
 inline constexpr uint32_t kMostEndingMs = 5000;
 
+// Where oom_score_adj is read from; tests have a folder of their own.
+extern constinit const char* g_oom_score_folder;
+
 // The process is on its way out from now on: `flag` is kProcessExiting or
 // kProcessVictim. Async-signal-safe.
 void mark_ending(ProcessSlot& slot, ProcessFlag flag);

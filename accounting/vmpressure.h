@@ -29,7 +29,7 @@ struct VmPressure {
   std::atomic<uint64_t> window;
   // Windows that ended with that level in this very group, ever.
   std::atomic<uint64_t> windows[kPressureLevels];
-  std::atomic<uint32_t> listeners;  // 1: of this group (notify.h)
+  std::atomic<uint32_t> listeners;  // to this group: marks (notify.h)
 };
 
 // Of a window: critical from 95 % on that came to nothing, medium from 60 % on.

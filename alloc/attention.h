@@ -1,7 +1,7 @@
 // What a thread is to do before its next allocation: turn to a group whose
 // theap it has yet to make, or let go of one that is gone; collect its heaps
-// for another thread (alloc/collect.h); give pages back for another process, and
-// pay for what it charged over memory.high (reclaim/serve.h).
+// for another thread (alloc/collect.h); give pages back for another process,
+// and pay for what it charged over memory.high (reclaim/serve.h).
 //
 // That cannot be done where it is noticed. A scope may be opened by a signal
 // handler that has interrupted mimalloc, and the thread's slow paths lie within
@@ -32,10 +32,9 @@ UMEMCG_COLD void serve_attention();
 // The end of serve_attention(): reclaim/ installs what it has to do.
 extern constinit Hook<void()> g_attention_work_hook;
 
-// The tree has changed since the thread last looked, or another process asks
-// for pages: if the process was moved, its group removed, or the request has
-// not been served, attention is raised. Takes no lock.
-void notice_changes();
+// The tree has changed since the thread last looked: if its process was moved,
+// or its group removed, attention is raised. Takes no lock.
+void notice_tree();
 
 // At the beginning of an allocation.
 UMEMCG_FAST void check_attention() {

@@ -68,8 +68,8 @@ Place* claim_place() {
     }
     const auto used = static_cast<uint32_t>(i + 1);
     uint32_t before = places_used.load(kRelaxed);
-    while (before < used && !places_used.compare_exchange_weak(
-                                before, used, kRelaxed)) {
+    while (before < used &&
+           !places_used.compare_exchange_weak(before, used, kRelaxed)) {
     }
     return &places[i];
   }

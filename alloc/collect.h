@@ -9,9 +9,9 @@
 // A request is one word for all threads: {number, group}. So that it is known
 // who can be waited for, a thread takes a place in a table at its first slow
 // path, and says there which accounts it has theaps of. Nothing is locked; a
-// thread without a place (there are 1,024) is asked all the same, but not waited
-// for. One that is blocked outside malloc, or computes, answers when it comes
-// back; it is not waited for again until then.
+// thread without a place (there are 1,024) is asked all the same, but not
+// waited for. One that is blocked outside malloc, or computes, answers when it
+// comes back; it is not waited for again until then.
 #pragma once
 
 #include <atomic>

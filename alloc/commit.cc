@@ -4,7 +4,6 @@
 
 #include <cerrno>
 
-#include "accounting/reclaim_request.h"
 #include "accounting/stat_line.h"
 #include "alloc/cached.h"
 #include "alloc/compound.h"
@@ -265,12 +264,10 @@ bool make_room_anywhere(size_t size) {
 }
 
 // Something new was charged: whoever changed the tree may have moved the
-// process, or another one wants pages back. Loads of lines that hardly ever
-// change.
+// process. One load of a line that hardly ever changes.
 void look_for_changes() {
   const auto& generation = g_segment.header().generation;
-  if (UMEMCG_UNLIKELY(generation.load(kRelaxed) != t_context.tree ||
-                      reclaim_requested_here())) {
+  if (UMEMCG_UNLIKELY(generation.load(kRelaxed) != t_context.tree)) {
     g_tree_changed_hook();
   }
 }

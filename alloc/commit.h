@@ -23,8 +23,7 @@ namespace umemcg {
 bool commit_pages(uintptr_t start, size_t size, bool* is_zero);
 
 // Called when pages were charged after the tree has changed, and until the
-// thread has looked at that; and when another process asks for pages, until
-// that is served (alloc/attention.h).
+// thread has looked at that (alloc/attention.h).
 extern constinit Hook<void()> g_tree_changed_hook;
 
 // mimalloc has no more use for it: its pages are cached from now on.

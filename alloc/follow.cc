@@ -89,13 +89,10 @@ bool out_of_place() {
 
 }  // namespace
 
-constinit Hook<void()> g_attention_work_hook{[] {}};
-
-void notice_changes() {
+void notice_tree() {
   if (process_account() == nullptr || t_context.exiting || making_heap()) {
     return;
   }
-  if (reclaim_requested_here()) raise_attention();
   const uint32_t tree = tree_generation();
   if (out_of_place()) {
     raise_attention();
@@ -126,7 +123,9 @@ void sync_thread() {
 void glance_at_tree() {
   if (process_account() == nullptr || making_heap()) return;
   look_at_tree();
-  if (is_elsewhere() || has_stale_theaps()) raise_attention();
+  if (is_elsewhere() || has_stale_theaps() || reclaim_requested_here()) {
+    raise_attention();
+  }
   bury_zombies();
 }
 

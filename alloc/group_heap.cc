@@ -107,14 +107,6 @@ int put_thread_into(Account* account) {
   return 0;
 }
 
-constinit Hook<void()> g_attention_hook{[] {}};
-
-void raise_attention() {
-  if (t_context.attention) return;
-  t_context.attention = true;
-  g_attention_hook();
-}
-
 int set_thread_group(Account* account) {
   Account* const to = account != nullptr ? account : process_account();
   TheapEntry* entry = t_context.active == nullptr ? find_theap(*to) : nullptr;

@@ -77,8 +77,8 @@ AllocatorStart start_allocator() {
   // The main thread's heap and the first range's records are root's.
   const bool ours = as_records(block_is_ours);
   begin_home();
-  g_tree_changed_hook.install(notice_changes);
-  g_over_high_hook.install(raise_attention);
+  g_tree_changed_hook.install(notice_tree);
+  g_charge_event_hook.install(raise_attention);
   mi_register_deferred_free(deferred_free, nullptr);
   return ours ? AllocatorStart::kAccounted : AllocatorStart::kNotInRange;
 }

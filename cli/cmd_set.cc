@@ -26,6 +26,10 @@ std::string advice(const ControlFile& file, uint32_t group, int error) {
         return "the root has no limits; set those of a group below it";
       }
       if (name == "cgroup.procs") return "write the number of a process";
+      if (name == "memory.reclaim") {
+        return "write bytes with an optional suffix K M G T P E, and perhaps "
+               "swappiness=0 to 200 or max";
+      }
       if (name == "cgroup.subtree_control") {
         return "write +memory or -memory";
       }
@@ -55,6 +59,11 @@ std::string advice(const ControlFile& file, uint32_t group, int error) {
                    "domain's lock could not be had"
                  : "usage is above that limit, or the domain's lock could not "
                    "be had";
+    case EAGAIN:
+      if (name == "memory.reclaim") {
+        return "less was reclaimed: `umemcg reclaim` says how much";
+      }
+      [[fallthrough]];
     default:
       return "the domain's lock could not be had; try again";
   }
@@ -63,11 +72,31 @@ std::string advice(const ControlFile& file, uint32_t group, int error) {
 // With what is read now: 512M is a number there.
 void print_document(const Options& options, const ControlFile& file,
                     uint32_t group) {
+  if (file.show == nullptr) {
+    print_json({{"domain", g_segment.path()},
+                {"set",
+                 {{"group", normal_path(options.path)},
+                  {"file", options.file},
+                  {"value", options.value}}}});
+    return;
+  }
   print_json({{"domain", g_segment.path()},
               {"set",
                {{"group", normal_path(options.path)},
                 {"file", options.file},
                 {"value", control_file_json(file, group)}}}});
+}
+
+// The limit is set, but the group is over it.
+void say_what_is_missing(const Options& options, uint32_t group) {
+  const PageCounter& counter = g_segment.group(group)->memory;
+  const int64_t over = counter.usage() - counter.max();
+  if (options.file != "memory.max" || over <= 0) return;
+  Line line;
+  line.text("memory.max is set, but ").text(options.path.c_str());
+  line.text(" is over it by ").bytes(static_cast<uint64_t>(over) << kPageShift);
+  line.text(": nothing more is charged until its processes free that much");
+  fail(line.c_str());
 }
 
 int set(const Options& options) {
@@ -85,6 +114,7 @@ int set(const Options& options) {
   }
   if (error == 0) {
     if (options.json) print_document(options, *file, group);
+    say_what_is_missing(options, group);
     return kDone;
   }
   return fail(options.file + " of " + options.path + " cannot be set to '" +

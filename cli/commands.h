@@ -17,5 +17,7 @@ void add_ps_command(CLI::App& app, Action& chosen);
 void add_move_command(CLI::App& app, Action& chosen);
 void add_gc_command(CLI::App& app, Action& chosen);
 void add_smaps_command(CLI::App& app, Action& chosen);
+void add_reclaim_command(CLI::App& app, Action& chosen);
+void add_explain_command(CLI::App& app, Action& chosen);
 
 }  // namespace umemcg

@@ -51,9 +51,9 @@ Json nested_of(std::istringstream& content) {
       const size_t sign = word.find('=');
       if (sign == std::string::npos) continue;
       const std::string value = word.substr(sign + 1);
-      object[key][word.substr(0, sign)] =
-          value.find('.') == std::string::npos ? value_of(value)
-                                               : Json(std::stod(value));
+      object[key][word.substr(0, sign)] = value.find('.') == std::string::npos
+                                              ? value_of(value)
+                                              : Json(std::stod(value));
     }
   }
   return object;

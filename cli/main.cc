@@ -52,7 +52,8 @@ int main(int argc, char** argv) {
   for (auto add :
        {add_create_command, add_set_command, add_get_command, add_rm_command,
         add_ls_command, add_tree_command, add_ps_command, add_move_command,
-        add_gc_command, add_smaps_command}) {
+        add_gc_command, add_smaps_command, add_explain_command,
+        add_reclaim_command}) {
     add(app, chosen);
   }
   if (is_unknown(app, argc, argv)) {

@@ -153,8 +153,11 @@ class SlowCharge {
     retries_ = kRetries;
     free_retries_ = 0;
     const uint32_t group = g_segment.group_of(request_.failed);
-    return group != kNone &&
-           out_of_memory(request_, group) == OomVerdict::kRetry;
+    if (group == kNone) return false;
+    group_ = group;
+    if (out_of_memory(request_, group) == OomVerdict::kRetry) return true;
+    outcome_ = oom_outcome(group);
+    return false;
   }
 
   // Those who say how to fail know what to do then.
@@ -193,7 +196,7 @@ class SlowCharge {
     if (request_.reserve || !expected()) {
       g_segment.group(group_)->refused_ms.store(sys::coarse_ms(), kRelaxed);
     }
-    note_outcome(request_, group_, Outcome::kFailed);
+    note_outcome(request_, group_, outcome_);
     if (!expected()) report_refusal(request_, group_);
     return false;
   }
@@ -205,6 +208,7 @@ class SlowCharge {
   int free_retries_ = 0;
   bool drained_ = false;
   bool charged_ = false;
+  Outcome outcome_ = Outcome::kFailed;
 };
 
 bool charge_slowly(ChargeRequest& request) {

@@ -3,7 +3,7 @@
 #include <cerrno>
 
 #include "reclaim/charge.h"
-#include "reclaim/throttle.h"
+#include "reclaim/serve.h"
 #include "stock/current.h"
 #include "stock/obj_stock.h"
 
@@ -56,10 +56,7 @@ UMEMCG_COLD int charge_slowly(Account& account, Kind kind, size_t bytes,
     refill_object(account, part, tail);
   }
   // The end of the call is where the kernel's returns to user mode.
-  if (UMEMCG_UNLIKELY(t_context.over_high != 0) &&
-      !request.may(kChargeNoWait)) {
-    handle_over_high();
-  }
+  if (!request.may(kChargeNoWait)) serve_and_pay();
   return charged ? 0 : ENOMEM;
 }
 

@@ -42,9 +42,7 @@ struct Reclaimed {
     for (int64_t n : pages) sum += n;
     return sum;
   }
-  int64_t& operator[](Source source) {
-    return pages[static_cast<int>(source)];
-  }
+  int64_t& operator[](Source source) { return pages[static_cast<int>(source)]; }
 };
 
 // Gives back about `pages` charged to the subtree of `group`; more or less of

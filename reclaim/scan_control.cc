@@ -3,8 +3,8 @@
 #include "accounting/event.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/vmpressure.h"
-#include "base/sys.h"
 #include "alloc/page_table.h"
+#include "base/sys.h"
 
 namespace umemcg {
 namespace {
@@ -37,8 +37,8 @@ int64_t allowance(ScanControl& sc, uint32_t group, int64_t size,
   if (!sc.over_low && own.low > kept) kept = own.low;
   if (kept <= 0) return size;
   // The scan is cut by the share that is protected, and never reaches it.
-  const auto part = static_cast<int64_t>(
-      static_cast<__int128>(size) * kept / ((usage > kept ? usage : kept) + 1));
+  const auto part = static_cast<int64_t>(static_cast<__int128>(size) * kept /
+                                         ((usage > kept ? usage : kept) + 1));
   int64_t most = size - part;
   if (most < kReclaimBatch) most = kReclaimBatch;
   const int64_t above = usage - kept - kGrain;
@@ -56,7 +56,8 @@ int64_t shrink_group(ScanControl& sc, const Spread& spread, Account& account) {
   const int64_t most = allowance(sc, group, size, &overridden);
   if (most <= 0) return 0;
   // Shares below a batch are added up, over groups and priorities, and taken
-  // where they make one: in proportion on the whole, and never a page at a time.
+  // where they make one: in proportion on the whole, and never a page at a
+  // time.
   sc.owed += most >> sc.priority;
   if (sc.owed < kReclaimBatch && sc.priority != 0) return most;
   const int64_t share = least(sc.owed, most);
@@ -117,8 +118,7 @@ uint32_t furthest_over(uint32_t group, uint32_t root, int64_t* excess) {
   for (int level = 0; level <= kMaxDepth; ++level) {
     if (group == kNone || group == root) break;
     const Group& row = *g_segment.group(group);
-    const int64_t over =
-        row.memory.usage() - row.soft_limit.load(kRelaxed);
+    const int64_t over = row.memory.usage() - row.soft_limit.load(kRelaxed);
     if (over > *excess) {
       *excess = over;
       found = group;

@@ -93,12 +93,6 @@ void serve_all(ProcessSlot& slot) {
   slot.reclaim_seen.store(seq, std::memory_order_release);
 }
 
-// What waits for the end of an allocation.
-void serve_and_pay() {
-  if (UMEMCG_UNLIKELY(reclaim_requested_here())) serve_reclaim_requests();
-  if (t_context.over_high != 0) handle_over_high();
-}
-
 int64_t reclaim_for_writer(Segment& segment, uint32_t group, int64_t pages,
                            bool proactive) {
   const bool has_heap = &segment == &g_segment && this_process() != kNone;
@@ -112,6 +106,11 @@ int64_t reclaim_for_writer(Segment& segment, uint32_t group, int64_t pages,
 }
 
 }  // namespace
+
+void serve_and_pay() {
+  if (UMEMCG_UNLIKELY(reclaim_requested_here())) serve_reclaim_requests();
+  if (UMEMCG_UNLIKELY(t_context.over_high != 0)) handle_over_high();
+}
 
 void serve_reclaim_requests() {
   ProcessSlot* slot = g_segment.process(this_process());

@@ -11,6 +11,10 @@ namespace umemcg {
 // attention and for the worker. errno is kept.
 void serve_reclaim_requests();
 
+// That, and what the thread owes (reclaim/throttle.h): the end of a call that
+// may wait. Two loads if there is nothing.
+void serve_and_pay();
+
 // Lets threads serve and pay (alloc/attention.h), and who writes a control file
 // reclaim by all means that the process has.
 void install_serving();

@@ -52,9 +52,8 @@ int64_t pages_over(const Group& group) {
 
 bool is_over_high(uint32_t group) {
   bool over = false;
-  for_each_level(group, [&](uint32_t, const Group& row) {
-    over |= pages_over(row) > 0;
-  });
+  for_each_level(
+      group, [&](uint32_t, const Group& row) { over |= pages_over(row) > 0; });
   return over;
 }
 
@@ -106,8 +105,8 @@ void count_sleep(Account& account, uint64_t now, uint64_t end) {
   do {
     if (end <= until) return;
     more = end - (until > now ? until : now);
-  } while (!account.throttled_until_ns.compare_exchange_weak(until, end,
-                                                             kRelaxed));
+  } while (
+      !account.throttled_until_ns.compare_exchange_weak(until, end, kRelaxed));
   account.throttled_ns.fetch_add(more, kRelaxed);
 }
 
@@ -120,6 +119,7 @@ void sleep_over_high(Account& account, uint32_t group, uint64_t ns) {
   for (uint64_t now = start; now < end; now = sys::monotonic_ns()) {
     const uint64_t left = end - now;
     sys::sleep_ns(left < kLookNs ? left : kLookNs);
+    psi_update(g_segment, group, sys::monotonic_ns());
     if (process_is_leaving() || !is_over_high(group)) return;
   }
 }
@@ -167,8 +167,8 @@ bool may_pay() {
 
 bool process_is_leaving() {
   const ProcessSlot* slot = g_segment.process(this_process());
-  return slot != nullptr && (slot->flags.load(kRelaxed) &
-                             (kProcessExiting | kProcessVictim)) != 0;
+  return slot != nullptr &&
+         (slot->flags.load(kRelaxed) & (kProcessExiting | kProcessVictim)) != 0;
 }
 
 // pages x (over / high)^2 in units of 2^-40 s, as the kernel has it in jiffies.

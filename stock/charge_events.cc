@@ -2,6 +2,7 @@
 
 #include "accounting/mem_cgroup.h"
 #include "accounting/notify.h"
+#include "accounting/reclaim_request.h"
 #include "stock/current.h"
 
 namespace umemcg {
@@ -20,17 +21,18 @@ UMEMCG_COLD void owe(Account& account, uint32_t pages) {
   const uint32_t owed = t_context.over_high;
   t_context.over_high = owed + pages < owed ? UINT32_MAX : owed + pages;
   t_context.over_high_account = &account;
-  g_over_high_hook();
+  g_charge_event_hook();
 }
 
 }  // namespace
 
-constinit Hook<void()> g_over_high_hook{[] {}};
+constinit Hook<void()> g_charge_event_hook{[] {}};
 
 void charge_events(Account& account, uint32_t pages) {
   bool over = false;
   uint32_t group = account.charged.load(kRelaxed);
   threshold_events(g_segment, group, pages);
+  if (UMEMCG_UNLIKELY(reclaim_requested_here())) g_charge_event_hook();
   for (int level = 0; level <= kMaxDepth && group != kRootGroup; ++level) {
     const Group* row = g_segment.group(group);
     if (row == nullptr) break;

@@ -1,5 +1,6 @@
 // What a charge may set off, looked at once per batch: memory.high of the group
-// and those above, and thresholds that somebody listens to. The last step of
+// and those above, thresholds that somebody listens to, and whether another
+// process asks for pages (accounting/reclaim_request.h). The last step of
 // try_charge_memcg, and memcg_check_events.
 #pragma once
 
@@ -15,8 +16,8 @@ namespace umemcg {
 // not sleep or call back.
 void charge_events(Account& account, uint32_t pages);
 
-// The thread owes something, to be paid when it has left the allocator: alloc/
-// installs raise_attention().
-extern constinit Hook<void()> g_over_high_hook;
+// The thread owes something, or is asked for something, to be seen to when it
+// has left the allocator: alloc/ installs raise_attention().
+extern constinit Hook<void()> g_charge_event_hook;
 
 }  // namespace umemcg

@@ -102,8 +102,8 @@ void force_pressure(const Account& account) {
   }
   // What makes a window of 512 pages each level.
   constexpr int64_t kReclaimed[kPressureLevels] = {512, 150, 0};
-  vmpressure(g_segment, account.charged.load(kRelaxed), int64_t{kPressureWindow},
-             kReclaimed[settings.pressure]);
+  vmpressure(g_segment, account.charged.load(kRelaxed),
+             int64_t{kPressureWindow}, kReclaimed[settings.pressure]);
 }
 
 }  // namespace
@@ -131,8 +131,8 @@ bool inject_failure(const Account& account) {
   if (settings.pressure != kNoPressure) force_pressure(account);
   const uint64_t number = charges.fetch_add(1, kRelaxed) + 1;
   t_injected = (settings.every != 0 && number % settings.every == 0) ||
-         number > settings.after ||
-         (settings.probability != 0 && by_chance(number));
+               number > settings.after ||
+               (settings.probability != 0 && by_chance(number));
   return t_injected;
 }
 

@@ -13,9 +13,12 @@
 #define UMEMCG_UMEMCG_HPP
 
 #include <umemcg/umemcg.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <memory_resource>
@@ -423,6 +426,148 @@ class shrinker {
   }
 
   int id_ = 0;
+};
+
+/* Being told: an eventfd of umemcg_threshold_fd and the like, which is ended
+ * and closed at the end. Move-only; one that was default constructed or moved
+ * from has none. */
+class listener {
+ public:
+  listener() noexcept = default;
+  listener(listener&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  listener& operator=(listener&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~listener() {
+    if (fd_ < 0) return;
+    const int kept = errno;
+    umemcg_unlisten(fd_);
+    ::close(fd_);
+    errno = kept;
+  }
+
+  static listener threshold(const group& of, std::size_t bytes) {
+    return made(umemcg_threshold_fd(of.handle(), bytes),
+                "umemcg::listener::threshold");
+  }
+  static listener threshold(const group& of, std::size_t bytes,
+                            std::error_code& error) noexcept {
+    return made(umemcg_threshold_fd(of.handle(), bytes), error);
+  }
+  static listener pressure(const group& of, int level,
+                           int mode = UMEMCG_PRESSURE_DEFAULT) {
+    return made(umemcg_pressure_fd(of.handle(), level, mode),
+                "umemcg::listener::pressure");
+  }
+  static listener pressure(const group& of, int level, int mode,
+                           std::error_code& error) noexcept {
+    return made(umemcg_pressure_fd(of.handle(), level, mode), error);
+  }
+  /* Some threads stand still, or (full) all that could run. */
+  static listener stall(const group& of, bool full,
+                        std::chrono::microseconds stalled,
+                        std::chrono::microseconds window) {
+    return made(stall_fd(of, full, stalled, window), "umemcg::listener::stall");
+  }
+  static listener stall(const group& of, bool full,
+                        std::chrono::microseconds stalled,
+                        std::chrono::microseconds window,
+                        std::error_code& error) noexcept {
+    return made(stall_fd(of, full, stalled, window), error);
+  }
+
+  /* For poll and the like; -1: none. It stays this object's. */
+  int fd() const noexcept { return fd_; }
+  /* How much there was to tell since the last call; 0: nothing. */
+  std::uint64_t take() const noexcept {
+    std::uint64_t count = 0;
+    const int kept = errno;
+    const bool whole = ::read(fd_, &count, sizeof(count)) == sizeof(count);
+    errno = kept;
+    return whole ? count : 0;
+  }
+
+ private:
+  static listener made(int fd, const char* what) {
+    std::error_code error;
+    listener result = made(fd, error);
+    detail::check(error, what);
+    return result;
+  }
+  static listener made(int fd, std::error_code& error) noexcept {
+    error = fd >= 0 ? std::error_code() : detail::last_error();
+    listener result;
+    result.fd_ = fd;
+    return result;
+  }
+  /* What is no unsigned number of microseconds is EINVAL. */
+  static int stall_fd(const group& of, bool full,
+                      std::chrono::microseconds stalled,
+                      std::chrono::microseconds window) noexcept {
+    const auto bounded = [](std::chrono::microseconds time) {
+      const bool fits = time.count() >= 0 && time.count() <= 1'000'000'000;
+      return fits ? static_cast<unsigned>(time.count()) : 0u;
+    };
+    return umemcg_psi_fd(of.handle(), full, bounded(stalled), bounded(window));
+  }
+
+  int fd_ = -1;
+};
+
+/* A peak of one's own: umemcg_peak_open. Move-only, like a listener. */
+class peak {
+ public:
+  peak() noexcept = default;
+  peak(peak&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  peak& operator=(peak&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  ~peak() {
+    if (number_ < 0) return;
+    const int kept = errno;
+    umemcg_peak_close(number_);
+    errno = kept;
+  }
+
+  static peak open(const group& of) {
+    std::error_code error;
+    peak result = open(of, error);
+    detail::check(error, "umemcg::peak::open");
+    return result;
+  }
+  static peak open(const group& of, std::error_code& error) noexcept {
+    peak result;
+    result.number_ = umemcg_peak_open(of.handle());
+    error = result.number_ >= 0 ? std::error_code() : detail::last_error();
+    return result;
+  }
+
+  /* Bytes. */
+  std::int64_t read() const {
+    std::error_code error;
+    const std::int64_t bytes = read(error);
+    detail::check(error, "umemcg::peak::read");
+    return bytes;
+  }
+  std::int64_t read(std::error_code& error) const noexcept {
+    const std::int64_t bytes = umemcg_peak_read(number_);
+    error = bytes >= 0 ? std::error_code() : detail::last_error();
+    return bytes;
+  }
+  void reset() {
+    std::error_code error;
+    reset(error);
+    detail::check(error, "umemcg::peak::reset");
+  }
+  void reset(std::error_code& error) noexcept {
+    error = umemcg_peak_reset(number_) == 0 ? std::error_code()
+                                            : detail::last_error();
+  }
+
+ private:
+  int number_ = -1;
 };
 
 }  // namespace umemcg

@@ -1,5 +1,6 @@
 // umemcg.hpp.
 
+#include <fcntl.h>
 #include <umemcg/umemcg.hpp>
 
 #include <chrono>
@@ -277,6 +278,60 @@ TEST(Allocator, FailsAsAnyOther) {
   EXPECT_THROW(ints.allocate(SIZE_MAX / 4), std::bad_alloc);
   EXPECT_EQ(ints, umemcg::allocator<char>(group));
   EXPECT_NE(ints, umemcg::allocator<int64_t>(nullptr));
+}
+
+static_assert(std::is_nothrow_move_assignable_v<umemcg::listener>);
+static_assert(!std::is_copy_constructible_v<umemcg::listener>);
+static_assert(std::is_nothrow_move_assignable_v<umemcg::peak>);
+static_assert(!std::is_copy_constructible_v<umemcg::peak>);
+
+TEST(Listener, OwnsItsDescriptor) {
+  const auto group = umemcg::group::create("/cpp/listener");
+  int fd = -1;
+  {
+    auto made = umemcg::listener::threshold(group, kMiB);
+    fd = made.fd();
+    EXPECT_GE(fd, 0);
+    umemcg::listener moved = std::move(made);
+    EXPECT_EQ(made.fd(), -1);
+    EXPECT_EQ(moved.fd(), fd);
+    EXPECT_EQ(moved.take(), 0u);
+  }
+  EXPECT_EQ(fcntl(fd, F_GETFD), -1);
+  EXPECT_EQ(error_of([&] { umemcg_unlisten(fd); }), EBADF);
+}
+
+TEST(Listener, ErrorsAreThrownOrReturned) {
+  using std::chrono::microseconds;
+  const umemcg::group own;
+  EXPECT_EQ(thrown([&] { umemcg::listener::pressure(own, 7); }), EINVAL);
+  EXPECT_EQ(thrown([&] {
+              umemcg::listener::stall(own, true, microseconds(-1),
+                                      std::chrono::seconds(1));
+            }),
+            EINVAL);
+  std::error_code error;
+  const auto none = umemcg::listener::stall(
+      own, false, microseconds(1000), std::chrono::hours(2'000'000), error);
+  EXPECT_EQ(error, std::errc::invalid_argument);
+  EXPECT_EQ(none.fd(), -1);
+  const auto some = umemcg::listener::pressure(own, UMEMCG_PRESSURE_LOW,
+                                               UMEMCG_PRESSURE_LOCAL, error);
+  EXPECT_FALSE(error);
+  EXPECT_GE(some.fd(), 0);
+}
+
+TEST(Peak, OfOnesOwn) {
+  const auto group = umemcg::group::create("/cpp/peak");
+  auto peak = umemcg::peak::open(group);
+  ASSERT_EQ(umemcg_charge(group.handle(), UMEMCG_MMAP, kMiB, 0), 0);
+  EXPECT_GE(peak.read(), static_cast<std::int64_t>(kMiB));
+  umemcg_uncharge(group.handle(), UMEMCG_MMAP, kMiB);
+  peak.reset();
+  EXPECT_LT(peak.read(), static_cast<std::int64_t>(kMiB));
+  umemcg::peak none = std::move(peak);
+  EXPECT_EQ(thrown([&] { peak.read(); }), EBADF);
+  EXPECT_EQ(thrown([&] { peak.reset(); }), EBADF);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@ import textwrap
 
 MARKED = re.compile(r"^[^\n]*\[readme\][^\n]*\n(.*?)^[^\n]*\[/readme\]",
                     re.MULTILINE | re.DOTALL)
-SHOWN = ("tenants.cc", "index.cc", "plain.c")
+SHOWN = ("tenants.cc", "index.cc", "cache.cc", "plain.c")
 
 
 def main():

@@ -19,6 +19,7 @@ TEST(Unaccounted, GroupsAreNotThere) {
       error_of([] { umemcg_thread_flags(0); }),
       error_of([&] { umemcg_active_begin(nullptr, &other); }),
       error_of([] { umemcg_active_begin(nullptr, nullptr); }),
+      error_of([] { umemcg_oom_callback(nullptr, nullptr); }),
       error_of([] { umemcg_charge(nullptr, UMEMCG_KMEM, 1, 0); })};
   for (int error : errors) EXPECT_EQ(error, ENODEV);
   errno = 0;

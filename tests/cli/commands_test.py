@@ -74,6 +74,10 @@ ROUND_TRIPS = {
                                    ("-1", "9223372036854771712")],
     "memory.kmem.tcp.limit_in_bytes": [("8191", "4096"),
                                        ("-1", "9223372036854771712")],
+    "memory.soft_limit_in_bytes": [("8191", "4096"),
+                                   ("-1", "9223372036854771712")],
+    "memory.swap.high": [("1M", "1048576"), ("max", "max")],
+    "memory.swap.max": [("0", "0"), ("max", "max")],
     "cgroup.max.depth": [("3", "3"), ("max", "max")],
     "cgroup.max.descendants": [("7", "7"), ("max", "max")],
     "cgroup.subtree_control": [("-memory", ""), ("+memory", "memory")],
@@ -96,6 +100,8 @@ def get_prints_the_bare_value(umemcg):
         for file, content in (
                 ("memory.current", "0\n"), ("memory.peak", "0\n"),
                 ("memory.max", "max\n"), ("cgroup.type", "domain\n"),
+                ("memory.swap.current", "0\n"), ("memory.swap.peak", "0\n"),
+                ("memory.swap.events", "high 0\nmax 0\nfail 0\n"),
                 ("cgroup.controllers", "memory\n"), ("cgroup.procs", ""),
                 ("cgroup.threads", ""), ("memory.kmem.failcnt", "0\n"),
                 ("cgroup.events", "populated 0\nfrozen 0\n"),
@@ -103,6 +109,24 @@ def get_prints_the_bare_value(umemcg):
                  "nr_descendants 0\nnr_dying_descendants 0\n")):
             check(domain.get("/a", file) == content, f"{file} is another")
         check(domain.get("/", "memory.current") == "0\n", "not of the root")
+
+
+def reclaim_says_what_came_of_it(umemcg):
+    with domain_of(umemcg, "/a") as domain:
+        check(domain.done("reclaim", "/a", "0") ==
+              "reclaimed 0 bytes, 0 bytes left\n", "another line")
+        check(domain.json("reclaim", "/a", "0") ==
+              {"domain": domain.path, "group": "/a", "reclaimed": 0,
+               "current": 0}, "another document")
+        # Nobody is there to give anything.
+        domain.refused("reclaim", "/a", "1M",
+                       words=["1M", "/a", "temporarily unavailable"])
+        domain.refused("reclaim", "/a", "much", words=["much", "suffix"])
+        domain.refused("reclaim", "/b", "1M", words=["/b"])
+        domain.refused("set", "/a", "memory.reclaim", "1M swap=1",
+                       words=["swappiness", "Invalid argument"])
+        domain.refused("get", "/a", "memory.reclaim", words=["only written"])
+        domain.done("set", "/a", "memory.reclaim", "0 swappiness=200")
 
 
 def get_as_json(umemcg):
@@ -316,7 +340,7 @@ if __name__ == "__main__":
     main([create_makes_groups_and_the_domain,
           create_without_a_group_makes_the_domain, create_takes_a_size,
           ten_thousand_groups, ls_lists_a_subtree, what_is_set_is_got,
-          get_prints_the_bare_value, get_as_json,
+          get_prints_the_bare_value, reclaim_says_what_came_of_it, get_as_json,
           pressure_is_told_and_switched, writes_that_reset,
           controllers_are_handed_on, depth_and_descendants_are_bounded,
           rm_removes_groups, rm_all_removes_the_domain,

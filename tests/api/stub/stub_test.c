@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <umemcg/umemcg.h>
+#include <unistd.h>
 
 static int failures = 0;
 
@@ -63,6 +64,18 @@ static void check_without(void) {
   FAILS(umemcg_shrinker_register(NULL, NULL) == -1, ENOSYS);
   FAILS(umemcg_shrinker_unregister(256) == -1, ENOSYS);
   FAILS(umemcg_shrinker_read(256, NULL) == -1, ENOSYS);
+  FAILS(umemcg_oom_callback(NULL, NULL) == -1, ENOSYS);
+  FAILS(umemcg_events_wait(NULL, NULL, 0) == -1, ENOSYS);
+  FAILS(umemcg_threshold_fd(NULL, 4096) == -1, ENOSYS);
+  FAILS(umemcg_pressure_fd(NULL, UMEMCG_PRESSURE_LOW, UMEMCG_PRESSURE_LOCAL) ==
+            -1,
+        ENOSYS);
+  FAILS(umemcg_psi_fd(NULL, 0, 1000, 1000000) == -1, ENOSYS);
+  FAILS(umemcg_unlisten(0) == -1, ENOSYS);
+  FAILS(umemcg_peak_open(NULL) == -1, ENOSYS);
+  FAILS(umemcg_peak_read(0) == -1, ENOSYS);
+  FAILS(umemcg_peak_reset(0) == -1, ENOSYS);
+  FAILS(umemcg_peak_close(0) == -1, ENOSYS);
   umemcg_active_end(other);
   umemcg_uncharge(NULL, UMEMCG_KMEM, 1);
   umemcg_group_close(NULL);
@@ -77,6 +90,21 @@ static size_t count_none(umemcg_group* group, void* arg) {
 static size_t scan_none(umemcg_group* group, size_t bytes, void* arg) {
   (void)group, (void)bytes, (void)arg;
   return UMEMCG_SHRINK_STOP;
+}
+
+static void check_told(umemcg_group* group) {
+  uint64_t seen = 0;
+  const int fds[] = {
+      umemcg_threshold_fd(group, 4096),
+      umemcg_pressure_fd(group, UMEMCG_PRESSURE_LOW, UMEMCG_PRESSURE_DEFAULT),
+      umemcg_psi_fd(group, 1, 1000, 1000000)};
+  const int peak = umemcg_peak_open(group);
+  CHECK(umemcg_events_wait(group, &seen, 0) == 0 && seen != 0);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(fds[i] >= 0 && umemcg_unlisten(fds[i]) == 0 && close(fds[i]) == 0);
+  }
+  CHECK(peak >= 0 && umemcg_peak_reset(peak) == 0);
+  CHECK(umemcg_peak_read(peak) >= 0 && umemcg_peak_close(peak) == 0);
 }
 
 static void check_shrinker(umemcg_group* group) {
@@ -120,6 +148,7 @@ static void check_with(void) {
   CHECK(umemcg_charge(group, UMEMCG_KMEM, 1 << 20, 0) == 0);
   umemcg_uncharge(group, UMEMCG_KMEM, 1 << 20);
   check_shrinker(group);
+  check_told(group);
   check_memory(group);
   check_memory(NULL);
   umemcg_group_close(group);

@@ -128,6 +128,22 @@ TEST_F(SharedLeaseTest, AKilledHolderHoldsUpNobody) {
   EXPECT_TRUE(Lease(domain_, word(), 10'000, kMinute).held());
 }
 
+// The next process to have its slot would seem to be the holder.
+TEST_F(SharedLeaseTest, AReapedHolderHasItNoMore) {
+  Child holder([&] {
+    join();
+    Lease lease(g_segment, g_segment.header().oom_lease, 0, kMinute);
+    EXPECT_TRUE(lease.held());
+    ::pause();
+  });
+  ASSERT_TRUE(wait_until([&] { return word() != 0; }));
+  EXPECT_EQ(reap_dead_processes(domain_), 0u);
+  EXPECT_NE(word(), 0u);
+  holder.kill();
+  EXPECT_EQ(reap_dead_processes(domain_), 1u);
+  EXPECT_EQ(word(), 0u);
+}
+
 TEST_F(SharedLeaseTest, AChildLeavesItToItsParent) {
   Child parent([&] {
     join();

@@ -134,6 +134,14 @@ TEST_F(PsiTriggerGroupTest, AsksAGroupAndIsToldOfStalls) {
   uint64_t now = kStart + kThreshold - 1;
   EXPECT_FALSE(psi_trigger_due(trigger, segment_, group, now * 1000));
   EXPECT_TRUE(psi_trigger_due(trigger, segment_, group, (now + 1) * 1000));
+  // While somebody stands still, it is not idle: that may become full.
+  psi_set_productive(psi, now + 1, true);
+  for (int i = 0; i < 50; ++i) {
+    now += kWindow / kPsiUpdatesPerWindow;
+    psi_trigger_due(trigger, segment_, group, now * 1000);
+  }
+  EXPECT_EQ(psi_trigger_next(trigger),
+            (now + kWindow / kPsiUpdatesPerWindow) * 1000);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <memory>
 
@@ -60,6 +61,19 @@ class VictimTest : public test::FileSegmentTest {
     return find_process(domain_, child.pid());
   }
   uint32_t chosen() { return Victim(domain_, a_).process(); }
+  // What the killer reads of the child's oom_score_adj; others have 0. (Below 0
+  // is not everybody's to write.)
+  void set_score(const Child& child, int score) {
+    const std::string folder = scratch_.file(std::to_string(child.pid()));
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder + "/oom_score_adj") << score << '\n';
+    scores_ = std::filesystem::path(folder).parent_path();
+    g_oom_score_folder = scores_.c_str();
+  }
+  void TearDown() override {
+    g_oom_score_folder = "/proc";
+    FileSegmentTest::TearDown();
+  }
   uint64_t kills(uint32_t group) {
     return events(domain_, group, Event::kOomKill);
   }
@@ -69,6 +83,7 @@ class VictimTest : public test::FileSegmentTest {
     victim.kill();
   }
 
+  std::string scores_;
   uint32_t a_ = kNone, b_ = kNone, c_ = kNone;
   Shared<std::atomic<int>> joined_;
 };
@@ -135,6 +150,29 @@ TEST_F(VictimTest, AGroupDiesTogetherButForThoseThatNeverDo) {
   EXPECT_EQ(::kill(outside->pid(), 0), 0);
   EXPECT_EQ(kills(a_), 2u);
   EXPECT_EQ(events(domain_, a_, Event::kOomGroupKill), 1u);
+}
+
+TEST_F(VictimTest, MinusThousandIsNeverKilled) {
+  auto spared = member(b_, 50);
+  auto small = member(c_, 5);
+  auto favoured = member(b_, 10);
+  set_score(*spared, -1000);
+  set_score(*small, 0);
+  set_score(*favoured, -10);  // 10 - 10 * 1000 / 1000
+  group_at(domain_, a_).oom_group = 1;
+  EXPECT_EQ(chosen(), slot_of(*small));
+  kill_one();
+  EXPECT_EQ(small->wait(), kKilled);
+  EXPECT_EQ(favoured->wait(), kKilled);
+  EXPECT_EQ(::kill(spared->pid(), 0), 0);
+  EXPECT_EQ(kills(a_), 2u);
+}
+
+TEST_F(VictimTest, NorIsOneOfWhichItCannotBeTold) {
+  auto unknown = member(b_, 50);
+  auto known = member(c_, 5);
+  set_score(*known, 0);
+  EXPECT_EQ(chosen(), slot_of(*known));
 }
 
 TEST_F(VictimTest, TheHighestGroupThatSaysSoDies) {

@@ -250,8 +250,8 @@ TEST_F(ThrottleTest, AChargeOfAnObjectPaysAtItsEnd) {
   EXPECT_LE(17u, high_events());
   uncharge_object(*account_, Kind::kMmap, 32 * kPageSize);
   const uint64_t before = high_events();
-  ASSERT_EQ(0, charge_object(*account_, Kind::kMmap, 64 * kPageSize,
-                             kChargeNoWait));
+  ASSERT_EQ(
+      0, charge_object(*account_, Kind::kMmap, 64 * kPageSize, kChargeNoWait));
   EXPECT_EQ(64u, t_context.over_high);
   EXPECT_EQ(before, high_events());
   uncharge_object(*account_, Kind::kMmap, 64 * kPageSize);

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "accounting/reclaim_request.h"
 #include "stock/charge.h"
 #include "tests/unit/stock/world.h"
 
@@ -19,10 +20,10 @@ class ChargeEventsTest : public ::testing::Test {
     reset_thread();
     acquire_line();
     times_noted = 0;
-    g_over_high_hook.install([] { ++times_noted; });
+    g_charge_event_hook.install([] { ++times_noted; });
   }
   void TearDown() override {
-    g_over_high_hook.install([] {});
+    g_charge_event_hook.install([] {});
     reset_thread();
   }
 
@@ -94,6 +95,21 @@ TEST_F(ChargeEventsTest, ADebtIsNeverSoLargeThatItIsSmall) {
   charge_events(a, UINT32_MAX - 40);
   charge_events(a, 40);
   EXPECT_EQ(UINT32_MAX, t_context.over_high);
+}
+
+TEST_F(ChargeEventsTest, ARequestIsNoticedUntilItIsServed) {
+  Account& a = new_account();
+  auto& asked = g_segment.header().reclaim_seq;
+  charge(a, 1);
+  EXPECT_EQ(0, times_noted);
+  asked.fetch_add(1);
+  charge(a, 32);
+  charge(a, 32);
+  EXPECT_EQ(2, times_noted);
+  g_requests_served.store(asked.load());
+  charge(a, 32);
+  EXPECT_EQ(2, times_noted);
+  EXPECT_EQ(0u, t_context.over_high);
 }
 
 TEST_F(ChargeEventsTest, BelowHighWhatWasSleptIsForgotten) {

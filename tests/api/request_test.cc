@@ -1,0 +1,163 @@
+// Pages that other processes of the domain have free: they are asked for them.
+
+#include <umemcg/umemcg.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <vector>
+
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "tests/api/child.h"
+#include "tests/api/support.h"
+
+namespace {
+
+using api_test::kMiB;
+using api_test::number;
+using api_test::Opened;
+using api_test::touched;
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// What parent and child tell each other.
+struct Board {
+  std::atomic<bool> freed;
+  std::atomic<bool> busy;
+  std::atomic<bool> end;
+};
+
+// A process of the group with 20 MiB free; it allocates, or sleeps.
+class Giver {
+ public:
+  Giver(const char* group, bool busy) {
+    void* memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    board_ = new (memory) Board{};
+    board_->busy = busy;
+    child_ = fork();
+    if (child_ == 0) _exit(give(group));
+    for (int i = 0; i < 5000 && !board_->freed; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_TRUE(board_->freed);
+  }
+  ~Giver() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+    munmap(board_, sizeof(Board));
+  }
+  Giver(const Giver&) = delete;
+  Giver& operator=(const Giver&) = delete;
+
+  void be_busy(bool on) { board_->busy = on; }
+  void stop(int signal) const { kill(child_, signal); }
+
+ private:
+  int give(const char* path) {
+    alarm(60);
+    if (umemcg_thread_set(umemcg_group_open(path, 0), nullptr) != 0) return 1;
+    constexpr size_t kBlock = 64 * 1024;
+    std::vector<void*> blocks;
+    for (size_t i = 0; i < 20 * kMiB / kBlock; ++i) {
+      blocks.push_back(touched(malloc(kBlock), kBlock));
+    }
+    for (void* block : blocks) free(block);
+    board_->freed = true;
+    while (!board_->end) {
+      if (board_->busy) {
+        // Charged anew all the time, so that it comes by.
+        umemcg_charge(nullptr, UMEMCG_MMAP, 40 * 4096, 0);
+        umemcg_uncharge(nullptr, UMEMCG_MMAP, 40 * 4096);
+        free(malloc(100));
+      } else {
+        usleep(1000);
+      }
+    }
+    return 0;
+  }
+
+  Board* board_;
+  pid_t child_;
+};
+
+class Request : public api_test::InGroups {
+ protected:
+  void SetUp() override { ASSERT_TRUE(api_test::in_domain()); }
+};
+
+TEST_F(Request, AProcessThatRunsGivesWhatItHasFree) {
+  Opened group("/giving");
+  Giver giver("/giving", true);
+  const int64_t before = number(group, "memory.current");
+  ASSERT_GE(before, int64_t{18 * kMiB});
+  const auto start = Clock::now();
+  EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), 0);
+  EXPECT_LE(seconds_since(start), 2.0);
+  EXPECT_LE(number(group, "memory.current"), before - int64_t{11 * kMiB});
+}
+
+TEST_F(Request, WritingHighReachesIt) {
+  Opened group("/high");
+  Giver giver("/high", true);
+  ASSERT_EQ(umemcg_set(group, "memory.high", "8M"), 0);
+  EXPECT_LE(number(group, "memory.current"), int64_t{8 * kMiB});
+}
+
+TEST_F(Request, AChargeThatIsRefusedReachesIt) {
+  Opened group("/refused");
+  Giver giver("/refused", true);
+  ASSERT_EQ(umemcg_set(group, "memory.max", "24M"), 0);
+  ASSERT_EQ(umemcg_charge(group, UMEMCG_MMAP, 16 * kMiB, 0), 0);
+  umemcg_uncharge(group, UMEMCG_MMAP, 16 * kMiB);
+}
+
+// One that sleeps is waited for once, ten milliseconds, and answers when it
+// wakes.
+TEST_F(Request, AProcessThatSleepsIsNotWaitedForAgain) {
+  Opened group("/asleep");
+  Giver giver("/asleep", false);
+  const int64_t before = number(group, "memory.current");
+  EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  const auto start = Clock::now();
+  for (int i = 0; i < 10; ++i) umemcg_set(group, "memory.reclaim", "12M");
+  EXPECT_LE(seconds_since(start), 1.5);  // 170 rounds would take 1.7 s
+  EXPECT_GE(number(group, "memory.current"), before - int64_t{kMiB});
+  giver.be_busy(true);
+  for (int i = 0; i < 2000; ++i) {
+    if (number(group, "memory.current") < int64_t{14 * kMiB}) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_LT(number(group, "memory.current"), int64_t{14 * kMiB});
+}
+
+TEST_F(Request, OneThatIsStoppedHoldsNobodyUp) {
+  Opened group("/stopped");
+  Giver giver("/stopped", true);
+  giver.stop(SIGSTOP);
+  const auto start = Clock::now();
+  umemcg_set(group, "memory.reclaim", "12M");
+  EXPECT_EQ(umemcg_set(group, "memory.max", "8M"), 0);
+  EXPECT_LE(seconds_since(start), 2.0);
+  EXPECT_EQ(number(group, "memory.max"), int64_t{8 * kMiB});
+  giver.stop(SIGCONT);
+}
+
+// Groups that it has nothing in are not its business.
+TEST_F(Request, OthersAreLeftAlone) {
+  Opened group("/mine");
+  Opened other("/other");
+  Giver giver("/other", true);
+  const int64_t before = number(other, "memory.current");
+  EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), -1);
+  EXPECT_GE(number(other, "memory.current"), before - int64_t{kMiB});
+}
+
+}  // namespace
