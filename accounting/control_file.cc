@@ -64,6 +64,8 @@ constexpr ControlFile kControlFiles[] = {
     {"memory.max", Format::kValue, true, show_counter<kMemory, kMax>,
      store_max},
     {"memory.reclaim", Format::kValue, false, nullptr, store_reclaim},
+    {"memory.reclaim.stat", Format::kNested, false, show_reclaim_stat,
+     nullptr},
     {"memory.soft_limit_in_bytes", Format::kValue, true, show_soft_limit,
      store_soft_limit},
     {"memory.swap.current", Format::kValue, false, show_swap_nothing, nullptr},

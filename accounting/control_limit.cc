@@ -27,6 +27,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 // MAX_RECLAIM_RETRIES.
 constexpr int kRetries = 16;
+constexpr uint64_t kPauseNs = 5'000'000;
 // Rounds in which something was reclaimed end too: others may take it.
 constexpr int kMostRounds = 1024;
 // As for any who is out of memory (reclaim/oom.cc).
@@ -45,6 +46,19 @@ void drain(Segment& segment, uint32_t group) {
   if (change.held()) drain_all_stock(segment, group);
 }
 
+// A round of reclaim, and what came of it. Processes that have answered none in
+// time may be about to: a fruitless round in a domain is followed by a pause.
+int64_t reclaim_round(Segment& segment, uint32_t group, int64_t pages,
+                      bool proactive) {
+  const PageCounter& counter = segment.group(group)->memory;
+  const int64_t before = counter.usage();
+  const int64_t got = g_reclaim_hook(segment, group, pages, proactive);
+  if (got > 0) return got;
+  if (!segment.is_private()) sys::sleep_ns(kPauseNs);
+  const int64_t fell = before - counter.usage();
+  return fell > 0 ? fell : 0;
+}
+
 // The usage is brought down to a limit that was just lowered, if it can be.
 bool reclaim_down(Segment& segment, uint32_t group, int64_t limit) {
   const PageCounter& counter = segment.group(group)->memory;
@@ -54,7 +68,7 @@ bool reclaim_down(Segment& segment, uint32_t group, int64_t limit) {
   for (int round = 0; round < kMostRounds && fruitless < kRetries; ++round) {
     const int64_t over = counter.usage() - limit;
     if (over <= 0) return true;
-    if (g_reclaim_hook(segment, group, over, false) <= 0) ++fruitless;
+    if (reclaim_round(segment, group, over, false) == 0) ++fruitless;
   }
   return counter.usage() <= limit;
 }
@@ -159,11 +173,11 @@ int store_reclaim(Segment& segment, uint32_t group, const char* value) {
   for (int round = 0; wanted > 0 && round < kMostRounds; ++round) {
     const int64_t before = counter.usage();
     if (retries == 0) drain(segment, group);
-    int64_t got = g_reclaim_hook(segment, group, (wanted + 3) / 4, true);
-    const int64_t fell = before - counter.usage();
-    if (retries == 0 && fell > got) got = fell;
-    if (got <= 0 && retries-- == 0) return EAGAIN;
-    if (got > 0) wanted -= got;
+    const int64_t drained = before - counter.usage();
+    int64_t got = reclaim_round(segment, group, (wanted + 3) / 4, true);
+    if (drained > 0) got += drained;
+    if (got == 0 && retries-- == 0) return EAGAIN;
+    wanted -= got;
   }
   return wanted <= 0 ? 0 : EAGAIN;
 }

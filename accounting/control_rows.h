@@ -57,6 +57,9 @@ void show_swap_nothing(Segment& segment, uint32_t group, TextBuffer& out);
 int reset_swap_peak(Segment& segment, uint32_t group, const char* value);
 void show_swap_events(Segment& segment, uint32_t group, TextBuffer& out);
 
+// control_sources.cc
+void show_reclaim_stat(Segment& segment, uint32_t group, TextBuffer& out);
+
 // control_store.cc
 // kstrtoint of the kernel, for numbers that may not be negative: decimal,
 // 0x... or 0..., at most INT_MAX. 0 or an error number.

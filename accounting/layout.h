@@ -74,8 +74,8 @@ struct SegmentHeader {
   // Raised when groups are removed, processes moved or controllers switched:
   // processes look through their accounts then.
   std::atomic<uint32_t> generation;
-  std::atomic<uint32_t> dying;      // groups that are offline, not yet free
-  std::atomic<uint32_t> free_hint;  // no group's row below this one is free
+  std::atomic<uint32_t> dying;       // groups that are offline, not yet free
+  std::atomic<uint32_t> free_hint;   // no group's row below this one is free
   std::atomic<uint32_t> thresholds;  // of some group are listened to (notify.h)
   // The recount gate (gate.h).
   alignas(kCacheSeparation) std::atomic<uint64_t> gate;

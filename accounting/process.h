@@ -70,7 +70,7 @@ void take_over_slot();
 // A number in /proc/PID/stat (0: the caller's), by its place, from 3; 0 if it
 // cannot be read.
 uint64_t process_stat_word(int32_t pid, int word);
-// When the process started, in clock ticks since boot; 0 if that cannot be told.
+// When the process started, in clock ticks since boot; 0 if it cannot be told.
 uint64_t process_start_time(int32_t pid);
 
 // Adds `by` to a per-subtree count of `group` and its ancestors.

@@ -7,6 +7,7 @@
 #include "accounting/oom_policy.h"
 #include "accounting/process.h"
 #include "accounting/stat_line.h"
+#include "accounting/victim.h"
 #include "cli/command.h"
 #include "cli/group_tree.h"
 #include "cli/table.h"
@@ -110,17 +111,10 @@ void advise_on_processes(const Explanation& of, std::vector<Advice>* advice) {
       of.refusals[0].got[static_cast<int>(Source::kShrinkers)] > 0;
   for (uint32_t i = 0; i < g_segment.processes_used(); ++i) {
     const ProcessSlot& slot = *g_segment.process(i);
+    // acquire: pairs with the reaping of the process.
     const ProcessState state = slot.state.load(std::memory_order_acquire);
     if (state == ProcessState::kFree) continue;
-    int64_t pages = 0;
-    for (uint32_t j = 0; j < g_segment.ledgers_used(); ++j) {
-      const Ledger& ledger = *g_segment.ledger(j);
-      const uint64_t owner = ledger.owner.load(kRelaxed);
-      if (owner == 0 || owner_process(owner) != i) continue;
-      if (in_subtree(g_segment, owner_group(owner), of.group)) {
-        pages += ledger.pages.load(kRelaxed);
-      }
-    }
+    const int64_t pages = charged_in(g_segment, i, of.group);
     if (pages < kWorthPages) continue;
     if (state == ProcessState::kOrphaned) {
       advice->push_back(size_of(pages) + " are held by children of " +

@@ -9,6 +9,7 @@
 #include "alloc/callback.h"
 #include "base/errno_saver.h"
 #include "base/lock.h"
+#include "base/probe.h"
 #include "base/sys.h"
 #include "reclaim/refuse.h"
 #include "stock/current.h"
@@ -173,6 +174,7 @@ OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
 
 OomVerdict out_of_memory(ChargeRequest& request, uint32_t group) {
   ErrnoSaver saver;
+  UMEMCG_PROBE3(oom, group, request.pages, static_cast<int>(policy_of(group)));
   switch (policy_of(group)) {
     case OomPolicy::kKill:
       return kill_somebody(request, group);

@@ -114,8 +114,8 @@ void serve_and_pay() {
 
 void serve_reclaim_requests() {
   ProcessSlot* slot = g_segment.process(this_process());
-  if (slot == nullptr || t_context.reclaiming || t_charge_depth != 0 ||
-      (t_context.flags & kChargeNoWait) != 0) {
+  if (slot == nullptr || t_context.exiting || t_context.reclaiming ||
+      t_charge_depth != 0 || (t_context.flags & kChargeNoWait) != 0) {
     return;
   }
   ErrnoSaver saver;

@@ -6,6 +6,7 @@
 #include "accounting/process.h"
 #include "accounting/psi.h"
 #include "base/errno_saver.h"
+#include "base/probe.h"
 #include "base/sys.h"
 #include "reclaim/reclaim.h"
 #include "stock/current.h"
@@ -111,8 +112,10 @@ void count_sleep(Account& account, uint64_t now, uint64_t end) {
 }
 
 // Not a cancellation point; a signal ends nanosleep, not the sleep.
-void sleep_over_high(Account& account, uint32_t group, uint64_t ns) {
+void sleep_over_high(Account& account, uint32_t group, uint32_t pages,
+                     uint64_t ns) {
   MemstallScope stalled(group);
+  UMEMCG_PROBE3(high_throttle, group, pages, ns);
   const uint64_t start = sys::monotonic_ns();
   const uint64_t end = start + ns;
   count_sleep(account, start, end);
@@ -151,7 +154,7 @@ void throttle(Account& account, uint32_t group, uint32_t pages) {
     if (now > 0 || retries-- > 0) continue;
     const uint64_t left = time_left(account);
     if (delay > left) delay = left;
-    if (delay != 0) sleep_over_high(account, group, delay);
+    if (delay != 0) sleep_over_high(account, group, pages, delay);
     return;
   }
 }

@@ -17,6 +17,7 @@
 #include "base/errno_saver.h"
 #include "base/sys.h"
 #include "reclaim/serve.h"
+#include "reclaim/throttle.h"
 #include "shim/init.h"
 #include "shim/real.h"
 
@@ -86,6 +87,7 @@ class Rounds {
  private:
   void work(uint64_t now) {
     serve_reclaim_requests();
+    work_off_over_high();
     tell_listeners(now);
     if (now < averages_ns_) return;
     update_averages(now);

@@ -33,7 +33,7 @@ TEST_F(Callback, Allocates) {
   cache_.in_scan = [&](umemcg_group* group) {
     nested = nested || inside != 0;
     ++inside;
-    for (size_t size : {24, 1'000, 20'000}) {
+    for (size_t size : {24u, 1'000u, 20'000u}) {
       void* block = touched(std::malloc(size), size);
       if (block == nullptr) continue;
       ++served;

@@ -200,6 +200,38 @@ TEST_F(Notify, TheThreadTakesNoSignals) {
   }
 }
 
+// How often the thread has gone to sleep.
+int64_t sleeps_of(int thread) {
+  std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
+  int64_t count = -1;
+  for (std::string word; status >> word;) {
+    if (word == "voluntary_ctxt_switches:") status >> count;
+  }
+  return count;
+}
+
+// However much there is to tell: to rest, and then for news.
+TEST_F(Notify, TheThreadWakesOnceAMillisecond) {
+  using Clock = std::chrono::steady_clock;
+  Opened group("/notify/rest");
+  const Listening at(umemcg_threshold_fd(group, kMiB));
+  ASSERT_TRUE(wait_for_workers(1));
+  const int worker = workers()[0];
+  const int64_t before = sleeps_of(worker);
+  const auto start = Clock::now();
+  uint64_t crossings = 0;
+  while (Clock::now() - start < std::chrono::milliseconds(100)) {
+    for (int i = 0; i < 20; ++i, crossings += 2) {
+      charge_2_mib(group);
+      umemcg_uncharge(group, UMEMCG_MMAP, 2 * kMiB);
+    }
+  }
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      Clock::now() - start);
+  EXPECT_GT(crossings, 4u * static_cast<uint64_t>(took.count()));
+  EXPECT_LE(sleeps_of(worker) - before, 2 * took.count() + 10);
+}
+
 TEST_F(Notify, AChildListensForItself) {
   Opened group("/notify/fork");
   const Listening at(umemcg_threshold_fd(group, kMiB));

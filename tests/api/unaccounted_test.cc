@@ -30,6 +30,21 @@ TEST(Unaccounted, GroupsAreNotThere) {
   EXPECT_EQ(errno, 0);
 }
 
+TEST(Unaccounted, NothingIsTold) {
+  uint64_t seen = 0;
+  const int errors[] = {
+      error_of([&] { umemcg_events_wait(nullptr, &seen, -1); }),
+      error_of([] { umemcg_threshold_fd(nullptr, 4096); }),
+      error_of([] { umemcg_pressure_fd(nullptr, 0, 0); }),
+      error_of([] { umemcg_psi_fd(nullptr, 0, 1000, 1'000'000); }),
+      error_of([] { umemcg_unlisten(0); }),
+      error_of([] { umemcg_peak_open(nullptr); }),
+      error_of([] { umemcg_peak_read(0); }),
+      error_of([] { umemcg_peak_reset(0); }),
+      error_of([] { umemcg_peak_close(0); })};
+  for (int error : errors) EXPECT_EQ(error, ENODEV);
+}
+
 TEST(Unaccounted, NothingIsToBeShrunk) {
   umemcg_shrinker one{};
   one.size = sizeof(one);

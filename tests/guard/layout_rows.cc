@@ -176,8 +176,8 @@ void print_structs() {
                ledger_offset, line_offset, bucket_offset, buckets, reserved_too,
                groups_high, processes_high, ledgers_high, lines_high,
                next_group_id, changing, recount_due, recount_not_before_ms,
-               recount_pause_ms, generation, dying, free_hint, thresholds, gate, recounts,
-               recounts_voided, pages_corrected, gate_closed_ns,
+               recount_pause_ms, generation, dying, free_hint, thresholds, gate,
+               recounts, recounts_voided, pages_corrected, gate_closed_ns,
                gate_longest_ns, oom_lease, drain_lease, reclaim_seq, notify_seq,
                notify_waiters, peaks);
   PRINT_FIELDS(PeakReader, process, generation, group, reserved, group_id,
@@ -198,8 +198,8 @@ void print_structs() {
   PRINT_FIELDS(Refusal, sequence, time_ms, group_id, pid, thread, outcome,
                flags, request, limit, usage, cached, got, name);
   PRINT_FIELDS(ProcessSlot, state, pid, group, busy, start_time, pid_namespace,
-               page_table, accounts, name, flags, reclaim_seen, reclaim_missed, ending_ms,
-               forced);
+               page_table, accounts, name, flags, reclaim_seen, reclaim_missed,
+               ending_ms, forced);
   PRINT_FIELDS(Ledger, owner, pages, kmem, sock, threads, stat);
   PRINT_FIELDS(StockLine, slots, reservation, reservation_ms, owner, thread,
                busy, object, stalled, stat_ledger, group, stat);

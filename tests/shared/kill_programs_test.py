@@ -72,6 +72,8 @@ def nothing_is_left(umemcg):
         amounts = {name: stat[name] for name in ("anon", "stock_bytes")
                    if name in stat}
         check(amounts and not any(amounts.values()), f"{group}: {amounts}")
+        check(stat["charged_bytes"] == stat["uncharged_bytes"] > 0,
+              f"{group}: {stat}")
     check(peak <= (60 << 20) + (256 << 10), f"peak {peak}")
     check(kills >= seconds * 5, f"only {kills} kills")
 

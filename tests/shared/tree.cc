@@ -57,6 +57,9 @@ void look_at_groups(Differences& found) {
     const Group& group = *g_segment.group(i);
     if (group.state == GroupState::kFree) continue;
     const std::string name = name_of(i);
+    found.expect(name, "uncharged",
+                 group.stat[static_cast<int>(Stat::kUncharged)].load(),
+                 group.stat[static_cast<int>(Stat::kCharged)].load());
     found.expect(name, "state", static_cast<uint32_t>(group.state.load()),
                  static_cast<uint32_t>(GroupState::kOnline));
     look_at_counter(found, name, group.memory);

@@ -80,6 +80,33 @@ TEST_F(RecountTest, UsageIsWhatTheLedgersSay) {
   EXPECT_EQ(audit(g_segment), 0);
 }
 
+// Killed between pages and their count, whichever came first; in the thread's
+// line, in the ledger, and in what has ended.
+TEST_F(RecountTest, ChargedLessUnchargedIsWhatIsThere) {
+  auto count = [&](Stat stat) {
+    int64_t stats[kStats];
+    read_stats(g_segment, group_, false, stats);
+    return stats[static_cast<int>(stat)];
+  };
+  account_charge(*account_, 10);
+  account_uncharge(*account_, 4);
+  ASSERT_EQ(count(Stat::kCharged), 10);
+  ASSERT_EQ(count(Stat::kUncharged), 4);
+  ASSERT_TRUE(recount_now().done);
+  EXPECT_EQ(count(Stat::kCharged), 10);
+  EXPECT_EQ(count(Stat::kUncharged), 4);
+  account_->ledger->pages += 5;
+  ASSERT_TRUE(recount_now().done);
+  EXPECT_EQ(count(Stat::kCharged), 15);
+  EXPECT_EQ(count(Stat::kUncharged), 4);
+  account_->ledger->stat[static_cast<int>(Stat::kCharged)] += 7;
+  row(group_).stat[static_cast<int>(Stat::kUncharged)] += 1;
+  ASSERT_TRUE(recount_now().done);
+  EXPECT_EQ(count(Stat::kCharged), 22);
+  EXPECT_EQ(count(Stat::kUncharged), 11);
+  EXPECT_EQ(usage(group_), 11);
+}
+
 TEST_F(RecountTest, WatermarkAndFailuresSurvive) {
   account_charge(*account_, 10);
   account_uncharge(*account_, 6);

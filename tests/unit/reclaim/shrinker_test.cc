@@ -228,7 +228,7 @@ TEST_F(ShrinkerTest, ThePauseDoublesWhileItStaysSlow) {
   Cache slow(1'000 * kPage, Cache::within(1));
   bool is_slow = true;
   slow.in_scan = [&] { sleep_ms(is_slow ? 3 : 0); };
-  for (uint64_t pause : {10, 20, 40, 80, 160, 320, 640, 640}) {
+  for (uint64_t pause : {10u, 20u, 40u, 80u, 160u, 320u, 640u, 640u}) {
     run_shrinkers(*account_, 1);
     EXPECT_EQ(pause * 1'000, slow.row().pause_ms.load());
     slow.row().not_before_ms.store(1);  // it is over
