@@ -10,6 +10,10 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+// Words of an entry. Who reads one (acquire) that was put after another mark
+// (release) sees that mark when it looks at the sequence once more.
+constexpr auto kPut = std::memory_order_release;
+constexpr auto kGet = std::memory_order_acquire;
 
 // `sequence` of the refusal with that number (from 0), while and after it is
 // written.
@@ -22,13 +26,11 @@ Refusal* claim(RefusalLog& log, uint64_t number) {
   Refusal& entry = log.entries[number % kRefusals];
   uint64_t seen = entry.sequence.load(kRelaxed);
   const bool busy = seen % 2 == 1 && seen + 4 * kRefusals > 2 * number;
-  // acq_rel, and the fence: what is written comes after the mark.
   if (busy || seen >= being_written(number) ||
       !entry.sequence.compare_exchange_strong(
           seen, being_written(number), std::memory_order_acq_rel, kRelaxed)) {
     return nullptr;
   }
-  std::atomic_thread_fence(std::memory_order_release);
   return &entry;
 }
 
@@ -38,25 +40,25 @@ void write_name(Refusal& entry) {
   uint64_t words[2];
   static_assert(sizeof(words) == sizeof(name));
   std::memcpy(words, name, sizeof(words));
-  for (int i = 0; i < 2; ++i) entry.name[i].store(words[i], kRelaxed);
+  for (int i = 0; i < 2; ++i) entry.name[i].store(words[i], kPut);
 }
 
 void write_entry(Segment& segment, uint32_t limiting,
                  const RefusalReport& report, Refusal& entry) {
   const PageCounter& counter = segment.group(limiting)->memory;
-  entry.time_ms.store(sys::wall_clock_ms(), kRelaxed);
-  entry.group_id.store(group_id(segment, report.charged), kRelaxed);
-  entry.pid.store(sys::process_id(), kRelaxed);
-  entry.thread.store(sys::thread_id(), kRelaxed);
-  entry.outcome.store(report.outcome, kRelaxed);
-  entry.flags.store(report.flags, kRelaxed);
-  entry.request.store(report.request, kRelaxed);
-  entry.limit.store(counter.max(), kRelaxed);
-  entry.usage.store(counter.usage(), kRelaxed);
-  entry.cached.store(report.cached, kRelaxed);
+  entry.time_ms.store(sys::wall_clock_ms(), kPut);
+  entry.group_id.store(group_id(segment, report.charged), kPut);
+  entry.pid.store(sys::process_id(), kPut);
+  entry.thread.store(sys::thread_id(), kPut);
+  entry.outcome.store(report.outcome, kPut);
+  entry.flags.store(report.flags, kPut);
+  entry.request.store(report.request, kPut);
+  entry.limit.store(counter.max(), kPut);
+  entry.usage.store(counter.usage(), kPut);
+  entry.cached.store(report.cached, kPut);
   for (int i = 0; i < kSources; ++i) {
     const int64_t got = report.got != nullptr ? report.got[i] : 0;
-    entry.got[i].store(got, kRelaxed);
+    entry.got[i].store(got, kPut);
   }
   write_name(entry);
 }
@@ -67,25 +69,23 @@ bool read_entry(const Refusal& entry, RefusalView* view) {
   const uint64_t before = entry.sequence.load(std::memory_order_acquire);
   if (before == 0 || before % 2 == 1) return false;
   view->number = (before - written(0)) / 2;
-  view->time_ms = entry.time_ms.load(kRelaxed);
-  view->group_id = entry.group_id.load(kRelaxed);
-  view->pid = entry.pid.load(kRelaxed);
-  view->thread = entry.thread.load(kRelaxed);
-  const Outcome outcome = entry.outcome.load(kRelaxed);
+  view->time_ms = entry.time_ms.load(kGet);
+  view->group_id = entry.group_id.load(kGet);
+  view->pid = entry.pid.load(kGet);
+  view->thread = entry.thread.load(kGet);
+  const Outcome outcome = entry.outcome.load(kGet);
   view->outcome =
       static_cast<uint32_t>(outcome) < kOutcomes ? outcome : Outcome::kFailed;
-  view->flags = entry.flags.load(kRelaxed);
-  view->request = entry.request.load(kRelaxed);
-  view->limit = entry.limit.load(kRelaxed);
-  view->usage = entry.usage.load(kRelaxed);
-  view->cached = entry.cached.load(kRelaxed);
-  for (int i = 0; i < kSources; ++i) view->got[i] = entry.got[i].load(kRelaxed);
+  view->flags = entry.flags.load(kGet);
+  view->request = entry.request.load(kGet);
+  view->limit = entry.limit.load(kGet);
+  view->usage = entry.usage.load(kGet);
+  view->cached = entry.cached.load(kGet);
+  for (int i = 0; i < kSources; ++i) view->got[i] = entry.got[i].load(kGet);
   uint64_t words[2];
-  for (int i = 0; i < 2; ++i) words[i] = entry.name[i].load(kRelaxed);
+  for (int i = 0; i < 2; ++i) words[i] = entry.name[i].load(kGet);
   std::memcpy(view->name, words, sizeof(words));
   view->name[sizeof(view->name) - 1] = '\0';
-  // acquire: the second look at the sequence comes last.
-  std::atomic_thread_fence(std::memory_order_acquire);
   return entry.sequence.load(kRelaxed) == before;
 }
 

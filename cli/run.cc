@@ -122,7 +122,7 @@ void add_run_command(CLI::App& app, RunOptions& options, Action& chosen) {
   CLI::App* run = app.add_subcommand(
       "run", "Run a command and all its children under one limit");
   add_size(run, "--max", options.max, "hard limit; beyond it malloc fails");
-  add_size(run, "--high", options.high, "above it memory is reclaimed early");
+  add_size(run, "--high", options.high, "above it the program is slowed");
   add_size(run, "--low", options.low, "best-effort protection from reclaim");
   add_size(run, "--min", options.min, "hard protection from reclaim");
   add_size(run, "--reserve", options.reserve,

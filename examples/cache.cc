@@ -100,7 +100,10 @@ int main(int argc, char** argv) {
   std::printf("the cache holds %.1f MiB\n", in_mib(before));
 
   umemcg::shrinker shrinker;
-  if (shrinks) shrinker = umemcg::shrinker::of(group, cache, {"blobs"});
+  umemcg::shrinker_options options;
+  options.name = "blobs";
+  options.deadline_ms = 1000;  // of a call: one that is slower is left alone
+  if (shrinks) shrinker = umemcg::shrinker::of(group, cache, options);
 
   std::vector<std::unique_ptr<char[]>> blocks;
   blocks.reserve(50);

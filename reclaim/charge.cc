@@ -79,6 +79,13 @@ bool charge_patiently(ChargeRequest& request, uint64_t deadline) {
   return true;
 }
 
+// A callback of the program has forked, and this is the child: the account is
+// its parent's, so nothing is charged to it here.
+bool has_forked(const ChargeRequest& request) {
+  const Account* account = request.account;
+  return account != nullptr && account->inherited.load(kRelaxed);
+}
+
 // try_charge_memcg from its first failure on: that was in the fast half.
 class SlowCharge {
  public:
@@ -96,10 +103,13 @@ class SlowCharge {
     for (;;) {
       raise_max();
       if (dies() || !may_fit(request_, &group_)) break;
-      if (!worth_a_retry(reclaim())) {
+      const int64_t got = reclaim();
+      if (forked()) return false;
+      if (!worth_a_retry(got)) {
         if (last_look(request_)) return true;
         if (served_beyond_limit()) return true;
         if (!out_of_memory_handled()) return refuse();
+        if (forked()) return false;
       }
       if (charge_patiently(request_, deadline_)) return true;
       if (request_.kind_refused) return false;
@@ -108,6 +118,8 @@ class SlowCharge {
   }
 
  private:
+  bool forked() const { return has_forked(request_); }
+
   // On every pass that gets here, on the group whose limit refused this time.
   void raise_max() {
     const uint32_t group = g_segment.group_of(request_.failed);
@@ -222,13 +234,20 @@ bool charge_slowly(ChargeRequest& request) {
 
 // Charged pages wait in a reservation; mimalloc's second try takes them.
 void charge_slow() {
-  ChargeRecord& record = t_charge_record;
-  record.armed = false;
+  // What is allocated in callbacks meanwhile leaves records of its own.
+  const ChargeRecord record = t_charge_record;
+  t_charge_record.armed = false;
   drop_reservation();
   ChargeRequest request{record.account, record.pages, t_context.flags};
   request.reserve = true;
   request.failed = record.failed;
-  if (charge_slowly(request)) reserve_pages(*record.account, record.pages);
+  bool charged = charge_slowly(request);
+  if (!charged && has_forked(request)) {
+    request.account = current_of(request.account);
+    charged = charge_slowly(request);
+  }
+  if (charged) reserve_pages(*request.account, record.pages);
+  t_charge_record.armed = false;
   // The second try may still succeed; if not, the error callback says ENOMEM.
   errno = record.saved_errno;
 }

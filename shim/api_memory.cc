@@ -57,6 +57,8 @@ int charge(umemcg_group* group, int kind, size_t bytes, int flags) {
     if (account == nullptr) return error;
     error = charge_object(*account, static_cast<Kind>(kind), bytes,
                           static_cast<uint32_t>(flags));
+    // A callback of reclaim has forked: nothing is charged to the parent's.
+    if (UMEMCG_UNLIKELY(error != 0 && is_inherited(*account))) continue;
     if (error != 0 || UMEMCG_LIKELY(still_behind(group, *account))) {
       return error;
     }

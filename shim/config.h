@@ -21,7 +21,7 @@ struct Config {
   const char* group = nullptr;   // path
   const char* domain = nullptr;  // name or path
   const char* report = nullptr;  // "stderr" or a file
-  const char* oom = nullptr;  // policy of the process's group
+  const char* oom = nullptr;     // policy of the process's group
   KindSet account = KindSet::all();
   bool verbose = true;
   bool worker = false;

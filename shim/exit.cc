@@ -16,6 +16,7 @@
 #include <atomic>
 
 #include "accounting/process.h"
+#include "alloc/heap.h"
 #include "base/attributes.h"
 #include "base/sys.h"
 #include "reclaim/oom.h"
@@ -66,9 +67,13 @@ void watch_for_exit() {
   next(next_exit, "exit");
   next(next_quick_exit, "quick_exit");
   next(next_abort, "abort");
-  if (__cxa_thread_atexit_impl != nullptr &&
+  // (It allocates, and ends the process if it cannot: not at a limit.)
+  if (__cxa_thread_atexit_impl != nullptr && state() == State::kReady &&
       sys::thread_id() == sys::process_id()) {
-    __cxa_thread_atexit_impl(main_thread_ends, nullptr, &__dso_handle);
+    as_records([] {
+      return __cxa_thread_atexit_impl(main_thread_ends, nullptr,
+                                      &__dso_handle) == 0;
+    });
   }
 }
 

@@ -180,11 +180,12 @@ bool start_worker() {
   return false;
 }
 
-// (A callback of the program's that it has called may be what ends the
-// process.)
+// (A callback of the program's that it has called may be what ends the process.
+// The child of a fork that has not noticed yet has what its parent's said.)
 void stop_worker() {
   stopping.store(true, kSeqCst);
   if (!running.load(kSeqCst) || t_worker) return;
+  if (!g_same_process->load(kRelaxed)) return;
   notify_listeners(g_segment);
   const uint64_t deadline = sys::monotonic_ns() + kMostStopNs;
   for (int i = 0; in_round.load(kSeqCst); ++i) {

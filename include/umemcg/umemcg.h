@@ -124,7 +124,8 @@ uint64_t umemcg_group_ino(umemcg_group* group);
  *   ESRCH   cgroup.procs: no such process in the domain
  *   ERANGE  not a number that the file can have
  *   EAGAIN  another process held the domain's lock for 2 s (cgroup.procs,
- *           cgroup.subtree_control and memory.peak)
+ *           cgroup.subtree_control and memory.peak); memory.reclaim: less was
+ *           reclaimed
  *   EBUSY   the same, for memory.min, memory.low and limits of cgroup v1 */
 int umemcg_set(umemcg_group* group, const char* file, const char* value);
 
@@ -134,7 +135,8 @@ int umemcg_set(umemcg_group* group, const char* file, const char* value);
  * Returns the length of the content; what does not fit in `size` bytes is cut,
  * and the content is NUL-terminated if size > 0. -1 with errno:
  *   ENOENT  no such control file in this group
- *   EINVAL  NULL for file, or for buf with a size
+ *   EINVAL  NULL for file, or for buf with a size, or a file that is only
+ *           written
  *   EBADF   not a handle
  *   ENODEV  the group was removed, or the process is not accounted */
 ssize_t umemcg_get(umemcg_group* group, const char* file, char* buf,

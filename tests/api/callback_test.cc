@@ -347,22 +347,22 @@ TEST_F(Callback, ForksAChildThatExecs) {
 }
 
 // The child comes back from the callback as its parent does, in the middle of
-// the same allocation. In a domain what it has from its parent stays charged to
-// that, so there may be no room for it until the limit is raised.
+// the same allocation. (In a domain what it has from its parent stays charged
+// to that, and there is no room for what both want.)
 TEST_F(Callback, ForksAChildThatGoesOn) {
   pid_t child = -1;
   cache_.in_scan = [&](umemcg_group*) {
     cache_.in_scan = nullptr;
     child = fork();
+    if (child == 0 || in_domain()) umemcg_set(group_, "memory.max", "1G");
   };
   Blocks blocks;
   const bool got = blocks.grow(50 * kMiB);
   if (child == 0) {
-    if (!got && !in_domain()) _exit(1);
-    if (umemcg_set(group_, "memory.max", "1G") != 0) _exit(2);
-    if (!blocks.grow(60 * kMiB)) _exit(3);
-    if (path(umemcg_thread_get()) != path_) _exit(4);
-    _exit(umemcg_shrinker_unregister(cache_.id()) == 0 ? 0 : 5);
+    if (!got) _exit(1);
+    if (!blocks.grow(60 * kMiB)) _exit(2);
+    if (path(umemcg_thread_get()) != path_) _exit(3);
+    _exit(umemcg_shrinker_unregister(cache_.id()) == 0 ? 0 : 4);
   }
   EXPECT_TRUE(got);
   int status = -1;
@@ -373,6 +373,31 @@ TEST_F(Callback, ForksAChildThatGoesOn) {
   cache_.drop(SIZE_MAX);
   malloc_trim(0);
   EXPECT_TRUE(wait_at_most(group_, 256 * 1024));
+}
+
+// The same for a charge of objects: the child's is its own.
+TEST_F(Callback, ForksInAChargeOfObjects) {
+  pid_t child = -1;
+  cache_.in_scan = [&](umemcg_group*) {
+    cache_.in_scan = nullptr;
+    child = fork();
+    if (child == 0) umemcg_set(group_, "memory.max", "1G");
+  };
+  const int result = umemcg_charge(group_, UMEMCG_KMEM, 30 * kMiB, 0);
+  if (child == 0) {
+    if (result != 0) _exit(1);
+    umemcg_uncharge(group_, UMEMCG_KMEM, 30 * kMiB);
+    _exit(0);
+  }
+  EXPECT_EQ(result, 0);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+  umemcg_uncharge(group_, UMEMCG_KMEM, 30 * kMiB);
+  cache_.drop(SIZE_MAX);
+  malloc_trim(0);
+  EXPECT_TRUE(wait_at_most(group_, 256 * 1024));
+  EXPECT_EQ(number(group_, "memory.kmem.usage_in_bytes"), 0);
 }
 
 // Other threads fork while one reclaims.

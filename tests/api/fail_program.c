@@ -1,6 +1,6 @@
 /* Under UMEMCG_FAIL=charge:every=2 every other charge fails: cleanly, and
- * nothing is lost. (A program of its own: what C++ and gtest allocate would fail
- * as well.) */
+ * nothing is lost. (A program of its own: what C++ and gtest allocate would
+ * fail too.) */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +9,12 @@
 
 enum { kMiB = 1 << 20, kBlocks = 64 };
 
-#define CHECK(condition)                                       \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      fprintf(stderr, "line %d: %s\n", __LINE__, #condition);  \
-      return 1;                                                \
-    }                                                          \
+#define CHECK(condition)                                      \
+  do {                                                        \
+    if (!(condition)) {                                       \
+      fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
+      return 1;                                               \
+    }                                                         \
   } while (0)
 
 static long long number(umemcg_group* group, const char* file) {

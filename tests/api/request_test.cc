@@ -19,6 +19,7 @@ using api_test::kMiB;
 using api_test::number;
 using api_test::Opened;
 using api_test::touched;
+using api_test::value_of;
 
 using Clock = std::chrono::steady_clock;
 
@@ -49,8 +50,10 @@ class Giver {
     EXPECT_TRUE(board_->freed);
   }
   ~Giver() {
-    kill(child_, SIGKILL);
-    waitpid(child_, nullptr, 0);
+    if (!ended_) {
+      kill(child_, SIGKILL);
+      waitpid(child_, nullptr, 0);
+    }
     munmap(board_, sizeof(Board));
   }
   Giver(const Giver&) = delete;
@@ -58,6 +61,13 @@ class Giver {
 
   void be_busy(bool on) { board_->busy = on; }
   void stop(int signal) const { kill(child_, signal); }
+  // The signal that ended it; 0 if it has not been ended by one.
+  int killed_by() {
+    int status = 0;
+    if (waitpid(child_, &status, WNOHANG) != child_) return 0;
+    ended_ = true;
+    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  }
 
  private:
   int give(const char* path) {
@@ -85,6 +95,7 @@ class Giver {
 
   Board* board_;
   pid_t child_;
+  bool ended_ = false;
 };
 
 class Request : public api_test::InGroups {
@@ -114,7 +125,13 @@ TEST_F(Request, AChargeThatIsRefusedReachesIt) {
   Opened group("/refused");
   Giver giver("/refused", true);
   ASSERT_EQ(umemcg_set(group, "memory.max", "24M"), 0);
-  ASSERT_EQ(umemcg_charge(group, UMEMCG_MMAP, 16 * kMiB, 0), 0);
+  // (A giver that did not get to run for a while has missed it.)
+  int refused = -1;
+  for (int i = 0; i < 20 && refused != 0; ++i) {
+    refused = umemcg_charge(group, UMEMCG_MMAP, 16 * kMiB, 0);
+    if (refused != 0) std::this_thread::sleep_for(std::chrono::milliseconds(9));
+  }
+  ASSERT_EQ(refused, 0);
   umemcg_uncharge(group, UMEMCG_MMAP, 16 * kMiB);
 }
 
@@ -150,6 +167,43 @@ TEST_F(Request, OneThatIsStoppedHoldsNobodyUp) {
   giver.stop(SIGCONT);
 }
 
+// What cannot be had otherwise: the policy says that somebody dies for it.
+TEST_F(Request, AMaxThatCannotBeReachedKillsWhereThatIsThePolicy) {
+  Opened group("/killed");
+  Giver giver("/killed", false);
+  ASSERT_EQ(umemcg_set(group, "memory.oom.policy", "kill"), 0);
+  const auto start = Clock::now();
+  EXPECT_EQ(umemcg_set(group, "memory.max", "1M"), 0);
+  EXPECT_LE(seconds_since(start), 5.0);
+  EXPECT_EQ(giver.killed_by(), SIGKILL);
+  EXPECT_LE(number(group, "memory.current"), int64_t{kMiB});
+  EXPECT_EQ(value_of(group, "memory.events", "oom"), 1);
+  EXPECT_EQ(value_of(group, "memory.events", "oom_kill"), 1);
+}
+
+TEST_F(Request, AWriterThatIsKilledLeavesNothingLocked) {
+  Opened group("/writers");
+  Giver giver("/writers", false);
+  for (int i = 0; i < 20; ++i) {
+    const pid_t writer = fork();
+    if (writer == 0) {
+      alarm(60);
+      for (;;) {
+        umemcg_set(group, "memory.high", "1M");
+        umemcg_set(group, "memory.max", "40M");
+        umemcg_set(group, "memory.reclaim", "1M");
+      }
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(2000 + 700 * i));
+    kill(writer, SIGKILL);
+    waitpid(writer, nullptr, 0);
+    const auto start = Clock::now();
+    EXPECT_EQ(umemcg_set(group, "memory.max", "64M"), 0);
+    EXPECT_EQ(umemcg_set(group, "memory.high", "max"), 0);
+    EXPECT_LE(seconds_since(start), 1.0);
+  }
+}
+
 // Groups that it has nothing in are not its business.
 TEST_F(Request, OthersAreLeftAlone) {
   Opened group("/mine");
@@ -158,6 +212,15 @@ TEST_F(Request, OthersAreLeftAlone) {
   const int64_t before = number(other, "memory.current");
   EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), -1);
   EXPECT_GE(number(other, "memory.current"), before - int64_t{kMiB});
+}
+
+// With UMEMCG_WORKER=1 one that sleeps gives, too.
+TEST(RequestWorker, AProcessThatSleepsGives) {
+  Opened group("/worker");
+  Giver giver("/worker", false);
+  const int64_t before = number(group, "memory.current");
+  EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), 0);
+  EXPECT_LE(number(group, "memory.current"), before - int64_t{11 * kMiB});
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // The heaps of a test without mimalloc: there is nothing to collect.
 
+#include "alloc/callback.h"
+#include "alloc/collect.h"
 #include "alloc/heap.h"
 #include "alloc/zombie.h"
 
@@ -7,6 +9,12 @@ namespace umemcg {
 
 void collect_thread() {}
 
+int64_t ask_threads_to_collect(uint32_t, uint64_t) { return 0; }
+
 bool give_back_records() { return false; }
+
+// Nothing is called back.
+void begin_callback(Account&, CallbackContext*) {}
+void end_callback(const CallbackContext&) {}
 
 }  // namespace umemcg

@@ -52,6 +52,7 @@ TEST_F(ControlFileTest, AreFoundByTheirNames) {
                                           "memory.high",
                                           "memory.max",
                                           "memory.reclaim",
+                                          "memory.reclaim.stat",
                                           "memory.oom.group",
                                           "memory.oom.policy",
                                           "memory.soft_limit_in_bytes",

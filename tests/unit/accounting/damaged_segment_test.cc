@@ -11,6 +11,7 @@
 #include "accounting/control_file.h"
 #include "accounting/event.h"
 #include "accounting/process.h"
+#include "accounting/reclaim_request.h"
 #include "accounting/report.h"
 #include "tests/unit/accounting/fixture.h"
 #include "tests/unit/support/child.h"
@@ -77,11 +78,13 @@ class DamagedSegment : public test::FileSegmentTest {
       counter.uncharge(3);
       memcg_memory_event(segment, g, Event::kMax);
       in_subtree(segment, g, 3);
+      request_reclaim(segment, g, 10, 0);
+      givable_pages(segment, g, 1);
       Text<16> path;
       group_path(segment, g, path);
       for (const ControlFile* file = kControlFiles; file->name; ++file) {
         Text<kControlFileSize> content;
-        file->show(segment, g, content);
+        if (file->show != nullptr) file->show(segment, g, content);
       }
     }
     find_group(segment, "/a/b/c");

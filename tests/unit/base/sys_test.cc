@@ -146,6 +146,33 @@ TEST_F(SysTest, PauseSleepsAfterAWhile) {
   EXPECT_GE(sys::monotonic_ns() - before, 100 * 50'000u);
 }
 
+TEST_F(SysTest, DescriptorsFromANumberOn) {
+  const int fd = sys::event_fd();
+  const int high = sys::duplicate(fd, 500);
+  EXPECT_GE(high, 500);
+  const uint64_t one = 1;
+  uint64_t read = 0;
+  EXPECT_EQ(sys::read(fd, &read, sizeof(read)), -EAGAIN);
+  EXPECT_EQ(sys::write(high, &one, sizeof(one)), ssize_t{sizeof(one)});
+  EXPECT_EQ(sys::read(fd, &read, sizeof(read)), ssize_t{sizeof(read)});
+  EXPECT_EQ(read, 1u);
+  for (int each : {fd, high}) {
+    EXPECT_EQ(::fcntl(each, F_GETFD), FD_CLOEXEC);
+    sys::close(each);
+  }
+  EXPECT_EQ(sys::duplicate(fd, 500), -EBADF);
+  EXPECT_GT(sys::most_descriptors(), 500u);
+}
+
+TEST_F(SysTest, AThreadIsCalledAsItWasNamed) {
+  std::thread([] {
+    sys::name_thread("a name");
+    char name[16];
+    sys::thread_name(name);
+    EXPECT_STREQ(name, "a name");
+  }).join();
+}
+
 TEST_F(SysTest, IdsAreThoseOfTheCaller) {
   EXPECT_EQ(sys::process_id(), ::getpid());
   EXPECT_EQ(sys::thread_id(), ::getpid());

@@ -9,8 +9,8 @@
 
 #include "accounting/event.h"
 #include "accounting/gate.h"
-#include "reclaim/charge_object.h"
 #include "reclaim/charge.h"
+#include "reclaim/charge_object.h"
 #include "stock/press.h"
 #include "tests/unit/alloc/alloc_fixture.h"
 #include "tests/unit/reclaim/heaps.h"

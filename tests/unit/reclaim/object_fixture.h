@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "reclaim/charge_object.h"
 #include "reclaim/charge.h"
+#include "reclaim/charge_object.h"
 #include "stock/obj_stock.h"
 #include "stock/stock.h"
 #include "tests/unit/stock/world.h"
