@@ -3,21 +3,17 @@
 #include <cerrno>
 
 #include "accounting/mem_cgroup.h"
+#include "base/news.h"
 #include "base/sys.h"
 
 namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
-constexpr auto kSeqCst = std::memory_order_seq_cst;
 
 // A waiter that was not told of the group's end (its remover was killed) finds
 // out by itself.
 constexpr uint64_t kLookAgainNs = 1'000'000'000;
-
-uint32_t* futex_of(Group& group) {
-  return reinterpret_cast<uint32_t*>(&group.event_seq);
-}
 
 constexpr uint64_t as_generation(uint32_t sequence) {
   return uint64_t{1} << 32 | sequence;
@@ -26,12 +22,7 @@ constexpr uint64_t as_generation(uint32_t sequence) {
 }  // namespace
 
 void wake_event_waiters(Group& group) {
-  // seq_cst, all: pairs with wait_for_event().
-  group.event_seq.fetch_add(1, kSeqCst);
-  if (group.event_waiters.load(kSeqCst) != 0 &&
-      group.event_waiters.exchange(0, kSeqCst) != 0) {
-    sys::futex_wake(futex_of(group), INT32_MAX);
-  }
+  tell_news(group.event_seq, group.event_waiters);
 }
 
 void memcg_memory_event(Segment& segment, uint32_t group, Event event) {
@@ -64,15 +55,12 @@ int wait_for_event(Segment& segment, uint32_t group, uint64_t id, uint64_t seen,
       return ENODEV;
     }
     if (event_generation(segment, group) != seen) return 0;
-    // seq_cst, both: pairs with wake_event_waiters().
-    row.event_waiters.store(1, kSeqCst);
-    const uint32_t now = row.event_seq.load(kSeqCst);
-    if (as_generation(now) != seen) return 0;
     const uint64_t waited = sys::monotonic_ns() - since;
     if (waited >= timeout_ns) return ETIMEDOUT;
     const uint64_t left = timeout_ns - waited;
-    const int error = sys::futex_wait(
-        futex_of(row), now, left < kLookAgainNs ? left : kLookAgainNs);
+    const int error = wait_for_news(row.event_seq, row.event_waiters,
+                                    static_cast<uint32_t>(seen),
+                                    left < kLookAgainNs ? left : kLookAgainNs);
     if (error == EINTR) return EINTR;
   }
 }

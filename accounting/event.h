@@ -2,13 +2,8 @@
 // every ancestor below the root. Counters only ever go up; relaxed, since
 // nothing else is ordered by them.
 //
-// Whoever waits for events of a group waits on its event_seq, a futex:
-//
-//   teller:  counts, raises event_seq, then looks whether anybody waits
-//   waiter:  says that it waits, then waits as long as event_seq is the same
-//
-// That somebody waits is a mark which the teller takes away, not a count: a
-// waiter that is killed leaves nothing behind.
+// Each raises event_seq of the groups that it counts for, after that; whoever
+// waits for events of a group sleeps on it (base/news.h).
 #pragma once
 
 #include <cstdint>

@@ -23,11 +23,7 @@ bool has_thresholds(Segment& segment, uint32_t group) {
 
 void sleep_for_news(Segment& segment, uint32_t seen, uint64_t timeout_ns) {
   SegmentHeader& header = segment.header();
-  // seq_cst, both: pairs with notify_listeners().
-  header.notify_waiters.store(1, std::memory_order_seq_cst);
-  if (header.notify_seq.load(std::memory_order_seq_cst) != seen) return;
-  sys::futex_wait(reinterpret_cast<uint32_t*>(&header.notify_seq), seen,
-                  timeout_ns);
+  wait_for_news(header.notify_seq, header.notify_waiters, seen, timeout_ns);
 }
 
 // A handler that interrupts it may lose its own few events.

@@ -2,34 +2,24 @@
 // see: thresholds, pressure, requests to reclaim. One futex for the domain; who
 // listens looks for itself what has changed.
 //
-//   teller:  raises notify_seq, then looks whether a worker sleeps
-//   worker:  says that it sleeps, then sleeps as long as notify_seq is the same
-//
-// That a worker sleeps is a mark, not a count: whoever wakes them takes it
-// away, so a worker that is killed leaves nothing behind. In the same way
-// "somebody listens" is a mark (Group::thresholds, VmPressure::listeners,
-// PsiGroup::triggers): each worker sets those of its own listeners again and
-// again, and when a listener has gone all are cleared.
+// That somebody listens is a mark, not a count (Group::thresholds,
+// VmPressure::listeners, PsiGroup::triggers): each worker sets those of its own
+// listeners again and again, and when a listener has gone, or the process of
+// one has been killed, all are cleared.
 #pragma once
 
 #include <cstdint>
 
 #include "accounting/segment.h"
 #include "base/attributes.h"
-#include "base/sys.h"
+#include "base/news.h"
 
 namespace umemcg {
 
 // Costs an addition if nobody listens. Async-signal-safe.
 inline void notify_listeners(Segment& segment) {
   SegmentHeader& header = segment.header();
-  // seq_cst, all: pairs with sleep_for_news(), which says that it sleeps, then
-  // reads the sequence.
-  header.notify_seq.fetch_add(1, std::memory_order_seq_cst);
-  if (header.notify_waiters.load(std::memory_order_seq_cst) != 0 &&
-      header.notify_waiters.exchange(0, std::memory_order_seq_cst) != 0) {
-    sys::futex_wake(reinterpret_cast<uint32_t*>(&header.notify_seq), INT32_MAX);
-  }
+  tell_news(header.notify_seq, header.notify_waiters);
 }
 
 // What there is to tell up to now, for sleep_for_news().

@@ -287,7 +287,7 @@ void umemcg_uncharge(umemcg_group* group, int kind, size_t bytes);
  * They may call anything that the program may call there, so no lock that is
  * held around an allocation: try it, and return UMEMCG_SHRINK_STOP if it is
  * taken. They may allocate; what they allocate is charged to the group, from
- * the reserve that is kept for that, and fails without calling a shrinker.
+ * its emergency reserve, beyond which it fails without calling a shrinker.
  * They may let other threads do the work and wait for them; register, and
  * unregister others; fork; and end the thread by pthread_exit. What they do to
  * the thread's group, scope and flags is undone when they return; cancellation
