@@ -75,9 +75,12 @@ bool reclaim_down(Segment& segment, uint32_t group, int64_t limit) {
 
 // One more is killed, unless somebody is on its way out already. False if
 // nobody can be.
-bool kill_one(Segment& segment, uint32_t group) {
+bool kill_one(Segment& segment, uint32_t group, int64_t limit) {
   Lease lease(segment, segment.header().oom_lease, kLeaseWaitMs, kMostLeaseMs);
   if (!lease.held() || somebody_ends(segment, group)) return true;
+  // Whoever had the lease before may have done it.
+  reap_dead_processes(segment);
+  if (segment.group(group)->memory.usage() <= limit) return true;
   memcg_memory_event(segment, group, Event::kOom);
   Victim victim(segment, group);
   if (victim.found()) victim.kill();
@@ -94,7 +97,7 @@ void kill_down(Segment& segment, uint32_t group, int64_t limit) {
     if (counter.usage() <= limit) return;
     if (somebody_ends(segment, group)) {
       sys::sleep_ns(kLookNs);
-    } else if (!kill_one(segment, group)) {
+    } else if (!kill_one(segment, group, limit)) {
       return;
     }
   }

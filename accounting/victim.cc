@@ -151,6 +151,30 @@ bool somebody_ends(Segment& segment, uint32_t group) {
   return false;
 }
 
+namespace {
+// PF_EXITING, or SIGKILL pending: the 9th and 31st word of /proc/PID/stat.
+bool is_dying(int32_t pid) {
+  constexpr uint64_t kExiting = 4;
+  constexpr uint64_t kKilled = uint64_t{1} << (SIGKILL - 1);
+  return (process_stat_word(pid, 9) & kExiting) != 0 ||
+         (process_stat_word(pid, 31) & kKilled) != 0;
+}
+}  // namespace
+
+bool somebody_dies(Segment& segment, uint32_t group) {
+  const uint64_t here = own_pid_namespace();
+  for (uint32_t i = 0; i < segment.processes_used(); ++i) {
+    const ProcessSlot& slot = *segment.process(i);
+    if (attached(slot) && !is_self(segment, i) &&
+        slot.pid_namespace.load(kRelaxed) == here &&
+        charged_in(segment, i, group) > 0 &&
+        is_dying(slot.pid.load(kRelaxed)) && process_alive(segment, i)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 uint32_t oom_group_of(Segment& segment, uint32_t group, uint32_t limiting) {
   uint32_t highest = kNone;
   if (!in_subtree(segment, group, limiting)) return kNone;

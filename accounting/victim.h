@@ -41,6 +41,11 @@ int64_t charged_in(Segment& segment, uint32_t process, uint32_t group);
 // way out, for no longer than kMostEndingMs.
 bool somebody_ends(Segment& segment, uint32_t group);
 
+// Whether another process with charges in the subtree is dying, by somebody
+// else's signal perhaps: what it has will be back without another death. (Also
+// true of one whose first thread has ended: not to be waited for without bound.)
+bool somebody_dies(Segment& segment, uint32_t group);
+
 // What memory.oom.group says: the group whose processes are killed together
 // with one of `group`, at most `limiting`; kNone: that one alone.
 uint32_t oom_group_of(Segment& segment, uint32_t group, uint32_t limiting);

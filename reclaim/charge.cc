@@ -4,6 +4,7 @@
 
 #include "accounting/event.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/process.h"
 #include "accounting/psi.h"
 #include "alloc/cached.h"
 #include "base/errno_saver.h"
@@ -13,6 +14,7 @@
 #include "reclaim/last_look.h"
 #include "reclaim/oom.h"
 #include "reclaim/refuse.h"
+#include "reclaim/throttle.h"
 #include "stock/charge.h"
 #include "stock/current.h"
 #include "stock/fail.h"
@@ -71,10 +73,10 @@ bool reparent() {
 // repeated: that is not the request's failure, and no retry.
 bool charge_patiently(ChargeRequest& request, uint64_t deadline) {
   while (!charge_exactly(request)) {
-    if (request.kind_refused || sys::monotonic_ns() >= deadline) return false;
-    const bool waited =
-        wait_for_others(deadline) || wait_for_tree(deadline) || reparent();
-    if (!waited) return false;
+    if (request.kind_refused) return false;
+    if (reparent()) continue;
+    if (sys::monotonic_ns() >= deadline) return false;
+    if (!wait_for_others(deadline) && !wait_for_tree(deadline)) return false;
   }
   return true;
 }
@@ -108,8 +110,9 @@ class SlowCharge {
       if (!worth_a_retry(got)) {
         if (last_look(request_)) return true;
         if (served_beyond_limit()) return true;
-        if (!out_of_memory_handled()) return refuse();
+        const bool handled = out_of_memory_handled();
         if (forked()) return false;
+        if (!handled) return refuse();
       }
       if (charge_patiently(request_, deadline_)) return true;
       if (request_.kind_refused) return false;
@@ -138,7 +141,7 @@ class SlowCharge {
   int64_t reclaim() {
     MemstallScope stall(request_.account->charged.load(kRelaxed));
     return try_to_free_pages(group_, request_.pages, ReclaimReason::kCharge,
-                             &request_.got);
+                             &request_.got, deadline_);
   }
 
   // What the kernel decides after a reclaim that got that many pages.
@@ -153,21 +156,36 @@ class SlowCharge {
     }
     if (request_.may(kChargeNoRetry)) return false;
     if (small && free_retries_++ < kMostFreeRetries) return true;
-    if (retries_ == 0) return false;
+    if (retries_ == 0) return reaped_somebody();
     wait_a_little(retries_--);
     return true;
+  }
+
+  // Reclaim looks for the dead every 20 ms only: once more, before it is told
+  // that there is no room.
+  bool reaped_somebody() {
+    if (reaped_) return false;
+    reaped_ = true;
+    return reap_dead_processes(g_segment) != 0;
   }
 
   // The out-of-memory policy has made room, perhaps: all begins anew, but for
   // the drain.
   bool out_of_memory_handled() {
-    if (request_.kind_refused || expected()) return false;
+    // (Who is on its way out, and has had all that it may charge over the
+    // limit, is not worth anybody's life.)
+    if (request_.kind_refused || expected() || process_is_leaving()) {
+      return false;
+    }
     retries_ = kRetries;
     free_retries_ = 0;
     const uint32_t group = g_segment.group_of(request_.failed);
     if (group == kNone) return false;
     group_ = group;
-    if (out_of_memory(request_, group) == OomVerdict::kRetry) return true;
+    if (out_of_memory(request_, group) == OomVerdict::kRetry) {
+      reaped_ = false;
+      return true;
+    }
     outcome_ = oom_outcome(group);
     return false;
   }
@@ -178,7 +196,7 @@ class SlowCharge {
   }
 
   bool served_in_reclaim() {
-    return charge_reserve(request_, group_) ||
+    return charge_reserve(request_, group_) || dies() ||
            (request_.may(kChargeNoFail) && force_charge(request_));
   }
 
@@ -219,6 +237,7 @@ class SlowCharge {
   int retries_ = kRetries;
   int free_retries_ = 0;
   bool drained_ = false;
+  bool reaped_ = false;
   bool charged_ = false;
   Outcome outcome_ = Outcome::kFailed;
 };

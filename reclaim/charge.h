@@ -42,9 +42,12 @@ struct ChargeRequest {
   bool kind_refused = false;
   // What reclaim got for it so far.
   Reclaimed got = {};
+  // Until when those in the middle of a charge are waited for (last_look.h).
+  uint64_t looks_until_ns = 0;
   // Of its out of memory (oom.h): until when it waits, how often the program
   // was asked, and the usage then.
   uint64_t oom_deadline_ns = 0;
+  bool oom_waited = false;  // for somebody who was dying already
   int oom_calls = 0;
   int64_t oom_usage = 0;
 

@@ -53,8 +53,11 @@ bool last_look(ChargeRequest& request) {
   // A handler in the middle of its own thread's charge would wait for itself.
   const bool waits = !request.may(kChargeNoWait) && t_charge_depth == 0;
   const Waiting waiting = waits ? Waiting::kMay : Waiting::kMayNot;
-  const uint64_t deadline =
-      waits ? sys::monotonic_ns() + kWaitForChargersNs : 0;
+  const uint64_t now = sys::monotonic_ns();
+  if (request.looks_until_ns == 0) {
+    request.looks_until_ns = now + kWaitForChargersNs;
+  }
+  const uint64_t deadline = waits ? request.looks_until_ns : 0;
   int looks = 0;
   for (int tries = 0; looks < kLastLooks && tries < kMostLooks; ++tries) {
     uint32_t group = kNone;

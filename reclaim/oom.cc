@@ -70,18 +70,25 @@ void sleep_longer(uint64_t* ns) {
 void wait_for_the_dying(uint32_t group) {
   const uint64_t end = sys::monotonic_ns() + kWaitMs * kMsNs;
   uint64_t sleep = kMsNs;
-  while (somebody_ends(g_segment, group) && sys::monotonic_ns() < end) {
-    sleep_longer(&sleep);
-  }
+  auto anybody = [group] {
+    return somebody_ends(g_segment, group) || somebody_dies(g_segment, group);
+  };
+  while (anybody() && sys::monotonic_ns() < end) sleep_longer(&sleep);
   reap_dead_processes(g_segment);
 }
 
-OomVerdict kill_somebody(const ChargeRequest& request, uint32_t group) {
+OomVerdict kill_somebody(ChargeRequest& request, uint32_t group) {
   Lease lease(g_segment, g_segment.header().oom_lease, kWaitMs, kMostLeaseMs);
-  // Whoever had the lease before may have made room. If it still has it, the
-  // retries pass the time.
+  // Whoever had the lease before may have made room, and so may the dead. If it
+  // still has it, the retries pass the time.
+  reap_dead_processes(g_segment);
   if (has_room(request, group) || !lease.held()) return OomVerdict::kRetry;
   if (somebody_ends(g_segment, group)) {
+    wait_for_the_dying(group);
+    return OomVerdict::kRetry;
+  }
+  if (!request.oom_waited && somebody_dies(g_segment, group)) {
+    request.oom_waited = true;
     wait_for_the_dying(group);
     return OomVerdict::kRetry;
   }
@@ -144,7 +151,8 @@ OomVerdict ask_program(ChargeRequest& request, uint32_t group) {
 // Whether there is something to wait for no longer: the charge is tried again.
 bool changed(const ChargeRequest& request, uint32_t group) {
   return has_room(request, group) || policy_of(group) != OomPolicy::kWait ||
-         !group_online(g_segment, group) || on_its_way_out();
+         !group_online(g_segment, group) ||
+         request.account->inherited.load(kRelaxed);  // a forked child's
 }
 
 OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
@@ -156,9 +164,11 @@ OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
   MemstallScope stall(request.account->charged.load(kRelaxed));
   uint64_t reclaim_at = sys::monotonic_ns() + kReclaimPauseNs;
   uint64_t sleep = kMsNs;
-  while (!changed(request, group)) {
+  for (;;) {
     const uint64_t now = sys::monotonic_ns();
     if (now >= request.oom_deadline_ns) return OomVerdict::kNoMemory;
+    // (A process on its way out may charge over the limit now, or is refused.)
+    if (changed(request, group) || on_its_way_out()) return OomVerdict::kRetry;
     if (now >= reclaim_at) {
       reclaim_at = now + kReclaimPauseNs;
       try_to_free_pages(group, request.pages, ReclaimReason::kCharge,
@@ -167,7 +177,6 @@ OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
       sleep_longer(&sleep);
     }
   }
-  return OomVerdict::kRetry;
 }
 
 }  // namespace

@@ -114,6 +114,14 @@ void from_cached(ScanControl& sc, Source source) {
   shrink_spread(sc, spread_cached(source));
 }
 
+// How long others are waited for this time.
+uint64_t patience(const ScanControl& sc, uint64_t most) {
+  const uint64_t now = sys::monotonic_ns();
+  if (now >= sc.wait_until_ns) return 0;
+  const uint64_t left = sc.wait_until_ns - now;
+  return left < most ? left : most;
+}
+
 // Free blocks become cached pages.
 void from_heaps(ScanControl& sc) {
   SourceTimer timer(sc, Source::kHeap);
@@ -123,7 +131,7 @@ void from_heaps(ScanControl& sc) {
 
 void from_threads(ScanControl& sc) {
   SourceTimer timer(sc, Source::kThreads);
-  ask_threads_to_collect(sc.root, kWaitForThreadsNs);
+  ask_threads_to_collect(sc.root, patience(sc, kWaitForThreadsNs));
   shrink_spread(sc, spread_cached(Source::kThreads));
 }
 
@@ -150,7 +158,8 @@ void from_processes(ScanControl& sc) {
   if (g_segment.is_private()) return;
   SourceTimer timer(sc, Source::kProcesses);
   add(sc, Source::kProcesses,
-      request_reclaim(g_segment, sc.root, sc.left(), kWaitForProcessesNs));
+      request_reclaim(g_segment, sc.root, sc.left(),
+                      patience(sc, kWaitForProcessesNs)));
 }
 
 void from_shrinkers(ScanControl& sc) {
@@ -161,7 +170,7 @@ void from_shrinkers(ScanControl& sc) {
   if (!sc.done()) shrink_spread(sc, kShrinkerSpread);
   // What was allocated by another thread is free when that has collected.
   if (!sc.done() && sc.reclaimed == before) {
-    ask_threads_to_collect(sc.root, kWaitForThreadsNs);
+    ask_threads_to_collect(sc.root, patience(sc, kWaitForThreadsNs));
   }
   if (!sc.done()) shrink_spread(sc, spread_cached(Source::kShrinkers));
 }
@@ -204,13 +213,14 @@ class ReclaimingScope {
 }  // namespace
 
 int64_t try_to_free_pages(uint32_t group, int64_t pages, ReclaimReason reason,
-                          Reclaimed* sum) {
+                          Reclaimed* sum, uint64_t wait_until_ns) {
   if (t_context.reclaiming || g_segment.group(group) == nullptr) return 0;
   ErrnoSaver saver;
   ReclaimingScope scope;
   Reclaimed own;
   const int64_t goal = pages > kReclaimBatch ? pages : kReclaimBatch;
-  ScanControl sc{group, group, goal, reason, sum != nullptr ? sum : &own};
+  ScanControl sc{group, group, goal, reason, sum != nullptr ? sum : &own,
+                 wait_until_ns};
   UMEMCG_PROBE3(reclaim_begin, group, goal, static_cast<int>(reason));
   shrink_all(sc);
   if (sc.reclaimed == 0 && sc.low_skipped) {

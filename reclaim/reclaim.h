@@ -46,9 +46,11 @@ struct Reclaimed {
 };
 
 // Gives back about `pages` charged to the subtree of `group`; more or less of
-// them. The pages. Adds to *sum (may be null). errno is kept. In a callback of
-// reclaim (t_context.reclaiming) it does nothing.
+// them. The pages. Adds to *sum (may be null). Threads and processes that are
+// asked are waited for until `wait_until_ns` (monotonic_ns) at most. errno is
+// kept. In a callback of reclaim (t_context.reclaiming) it does nothing.
 int64_t try_to_free_pages(uint32_t group, int64_t pages, ReclaimReason reason,
-                          Reclaimed* sum = nullptr);
+                          Reclaimed* sum = nullptr,
+                          uint64_t wait_until_ns = UINT64_MAX);
 
 }  // namespace umemcg

@@ -16,6 +16,7 @@ struct ScanControl {
   int64_t goal;
   ReclaimReason reason;
   Reclaimed* sum;
+  uint64_t wait_until_ns;  // others are waited for, in all
   int64_t reclaimed = 0;
   int priority = kFirstPriority;
   int64_t owed = 0;  // of shares too small to be taken each

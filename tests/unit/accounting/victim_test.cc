@@ -212,7 +212,8 @@ TEST_F(VerifyTest, AnotherPidNamespace) {
 }
 
 TEST_F(VerifyTest, AnothersPid) {
-  for (const int32_t pid : {::getpid(), 1, 0, -1}) {
+  // (One that has not started in the same tick of the clock.)
+  for (const int32_t pid : {::getppid(), 1, 0, -1}) {
     slot_->pid = pid;
     EXPECT_EQ(chosen(), kNone) << pid;
   }

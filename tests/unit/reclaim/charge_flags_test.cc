@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "accounting/event.h"
+#include "accounting/process.h"
 #include "accounting/gate.h"
 #include "reclaim/charge.h"
 #include "reclaim/charge_object.h"
@@ -216,6 +217,7 @@ TEST_F(ChargeFlagsTest, TheKillPolicyIsForThoseWithoutFlags) {
        {uint32_t{kChargeNoWait}, uint32_t{kChargeNoRetry},
         uint32_t{kChargeRetryMayFail}, uint32_t{kChargeNoFail}, uint32_t{0}}) {
     test::ChildOutcome outcome = test::run_child([&] {
+      take_over_slot();
       install_reclaim({true});
       group().oom_policy.store(OomPolicy::kKill);
       EXPECT_EQ(flags == kChargeNoFail ? 0 : ENOMEM, charge(1, flags));

@@ -1,5 +1,6 @@
 // The slow half of try_charge, between the refused commit and the second.
 
+#include "accounting/process.h"
 #include "reclaim/charge.h"
 
 #include <signal.h>
@@ -318,6 +319,7 @@ TEST_F(ReclaimTest, RefusalsAreQuietIfAskedFor) {
 
 TEST_F(ReclaimTest, TheKillPolicyKills) {
   test::ChildOutcome outcome = test::run_child([&] {
+    take_over_slot();
     g_segment.group(account_->group)->oom_policy.store(OomPolicy::kKill);
     TestRange range(8);
     ASSERT_TRUE(range.commit(0, 64));
