@@ -118,6 +118,7 @@ bool is_swappiness(const char* word) {
 int parse_reclaim(const char* value, int64_t* pages) {
   constexpr const char* kBlanks = " \t\n";
   char word[64];
+  if (*value == '\0') return EINVAL;
   for (bool first = true; *value != '\0'; first = false) {
     const size_t length = std::strcspn(value, kBlanks);
     if (length >= sizeof(word)) return EINVAL;

@@ -8,8 +8,10 @@
 
 #include "accounting/liveness.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/reclaim_request.h"
 #include "accounting/rows.h"
 #include "accounting/tree_change.h"
+#include "accounting/victim.h"
 #include "base/errno_saver.h"
 #include "base/fault_point.h"
 #include "base/sys.h"
@@ -24,6 +26,7 @@ constinit uint32_t own_slot = kNone;
 
 constexpr int kStartTimeWord = 22;
 
+// Of its own segment. What was asked before it came is not its business.
 void fill_slot(Segment& segment, uint32_t process, uint32_t group,
                const char* name) {
   ProcessSlot* row = segment.process(process);
@@ -34,11 +37,11 @@ void fill_slot(Segment& segment, uint32_t process, uint32_t group,
   slot.busy.store(0, kRelaxed);
   slot.page_table.store(0, kRelaxed);
   slot.accounts.store(0, kRelaxed);
-  slot.flags.store(0, kRelaxed);
-  slot.forced.store(0, kRelaxed);
+  begin_flags(slot);
   slot.reclaim_missed.store(0, kRelaxed);
-  slot.reclaim_seen.store(segment.header().reclaim_seq.load(kRelaxed),
-                          kRelaxed);
+  const uint32_t asked = segment.header().reclaim_seq.load(kRelaxed);
+  slot.reclaim_seen.store(asked, kRelaxed);
+  g_requests_served.store(asked, kRelaxed);
   if (!segment.is_private()) {
     slot.start_time.store(process_stat_word(0, kStartTimeWord), kRelaxed);
     slot.pid_namespace.store(own_pid_namespace(), kRelaxed);
@@ -183,8 +186,7 @@ void take_over_slot() {
   ProcessSlot* slot = g_segment.process(own_slot);
   if (!g_segment.is_private() || slot == nullptr) return;
   slot->pid.store(sys::process_id(), kRelaxed);
-  slot->flags.store(0, kRelaxed);
-  slot->forced.store(0, kRelaxed);
+  begin_flags(*slot);
 }
 
 uint64_t own_pid_namespace() {

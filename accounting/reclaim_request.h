@@ -33,8 +33,8 @@ int64_t request_reclaim(Segment& segment, uint32_t group, int64_t pages,
 // loads.
 bool reclaim_requested(Segment& segment, uint32_t process);
 
-// The request that this process has served last, of its own segment: what its
-// threads compare the header's with.
+// The request that this process has served last, of its own segment, or that
+// was the last when it came: what its threads compare the header's with.
 extern constinit std::atomic<uint32_t> g_requests_served;
 inline bool reclaim_requested_here() {
   return g_segment.header().reclaim_seq.load(std::memory_order_relaxed) !=

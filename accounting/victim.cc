@@ -15,6 +15,10 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 
 constexpr int64_t kNeverKilled = -1000;
 
+// The process that has said that it exits. (The child of a fork has its
+// parent's, which is not its own pid.)
+constinit std::atomic<int32_t> exiting{0};
+
 uint32_t now_ms() { return static_cast<uint32_t>(sys::coarse_ms()); }
 
 bool is_self(Segment& segment, uint32_t process) {
@@ -83,25 +87,29 @@ uint32_t group_in(Segment& segment, uint32_t process, uint32_t root) {
 }
 
 // Whether the slot's process is the one that has had that pid since before the
-// call: who holds the slot's lock has its pid for as long.
-bool verify(Segment& segment, const LivenessFile& file, uint32_t process,
-            int32_t pid, uint64_t pid_namespace) {
+// call: who holds the slot's lock has its pid for as long. The slot may lie,
+// and its lock be held by who wrote it: the process must be a member, too.
+bool verify(Segment& segment, const LivenessFile& file,
+            const MappedFile& domain, uint32_t process, int32_t pid,
+            uint64_t pid_namespace) {
   const ProcessSlot& slot = *segment.process(process);
   return attached(slot) && slot.pid.load(kRelaxed) == pid &&
          slot.pid_namespace.load(kRelaxed) == pid_namespace &&
          pid_namespace != 0 &&
          slot.start_time.load(kRelaxed) == process_start_time(pid) &&
-         file.of(process) == Remains::kAlive && attached(slot);
+         domain.mapped_by(pid) && file.of(process) == Remains::kAlive &&
+         attached(slot);
 }
 
 // A descriptor of the process, which may be killed by the caller; or -1.
-int hold(Segment& segment, uint32_t process) {
+int hold(Segment& segment, const MappedFile& domain, uint32_t process) {
   const int32_t pid = segment.process(process)->pid.load(kRelaxed);
   if (pid <= 1) return -1;
   const int fd = sys::pidfd_open(pid);
   if (fd < 0) return -1;
   const LivenessFile file(segment);
-  if (file.open() && verify(segment, file, process, pid, own_pid_namespace()) &&
+  if (file.open() &&
+      verify(segment, file, domain, process, pid, own_pid_namespace()) &&
       sys::pidfd_signal(fd, 0) == 0) {
     return fd;
   }
@@ -129,6 +137,29 @@ bool is_ending(const ProcessSlot& slot) {
   // acquire: pairs with mark_ending().
   const uint32_t flags = slot.flags.load(std::memory_order_acquire);
   return (flags & (kProcessExiting | kProcessVictim)) != 0;
+}
+
+void mark_exiting() {
+  exiting.store(sys::process_id(), kRelaxed);
+  ProcessSlot* self = own_process();
+  if (self != nullptr && !is_ending(*self)) mark_ending(*self, kProcessExiting);
+}
+
+void begin_flags(ProcessSlot& slot) {
+  slot.flags.store(0, kRelaxed);
+  slot.forced.store(0, kRelaxed);
+  if (exiting.load(kRelaxed) == sys::process_id()) {
+    mark_ending(slot, kProcessExiting);
+  }
+}
+
+bool may_force_charge(int64_t pages) {
+  ProcessSlot* self = own_process();
+  if (self == nullptr || !is_ending(*self)) return false;
+  const int64_t before = self->forced.fetch_add(pages, kRelaxed);
+  if (before + pages <= kMostForcedPages) return true;
+  self->forced.fetch_sub(pages, kRelaxed);
+  return false;
 }
 
 int64_t charged_in(Segment& segment, uint32_t process, uint32_t group) {
@@ -212,12 +243,12 @@ bool Victim::next_worst(Candidate* worst) {
 }
 
 Victim::Victim(Segment& segment, uint32_t group)
-    : segment_(segment), limiting_(group) {
+    : segment_(segment), limiting_(group), domain_(segment) {
   Candidate worst = {0, kNone};
   for (uint32_t tried = 0; tried < segment.processes_used(); ++tried) {
     if (!next_worst(&worst)) return;
     const bool self = is_self(segment, worst.process);
-    if (!self) pidfd_ = hold(segment, worst.process);
+    if (!self) pidfd_ = hold(segment, domain_, worst.process);
     if (!self && pidfd_ < 0) continue;
     process_ = worst.process;
     group_ = group_in(segment, process_, limiting_);
@@ -253,7 +284,7 @@ void Victim::kill_group(uint32_t root) {
       continue;
     }
     const bool self = is_self(segment_, i);
-    const int fd = self ? -1 : hold(segment_, i);
+    const int fd = self ? -1 : hold(segment_, domain_, i);
     if (!self && fd < 0) continue;
     count_kill(segment_, i, group);
     own |= self;

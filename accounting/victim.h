@@ -8,8 +8,9 @@
 //
 // A signal goes to nobody but the process that was chosen: it is held by a
 // pidfd before it is looked at, and must then have the slot's start time and
-// pid namespace, and hold the lock that says its slot is alive. One that cannot
-// be verified or killed (another pid namespace, no permission) is passed over.
+// pid namespace, and map the domain's file; and the lock must be held that says
+// its slot is alive. One that cannot be verified or killed (another pid
+// namespace, no permission) is passed over.
 //
 // A process that is on its way out is waited for, not chosen, until it has
 // taken longer than kMostEndingMs. Nothing here allocates or blocks; errno is
@@ -19,6 +20,7 @@
 #include <cstdint>
 
 #include "accounting/layout.h"
+#include "accounting/mapped_file.h"
 #include "accounting/segment.h"
 
 namespace umemcg {
@@ -34,6 +36,18 @@ extern constinit const char* g_oom_score_folder;
 void mark_ending(ProcessSlot& slot, ProcessFlag flag);
 bool is_ending(const ProcessSlot& slot);
 
+// The calling process is exiting: what it charges is not refused any more, up
+// to kMostForcedPages. The child of a fork that has no slot yet has it in the
+// one that it takes. Async-signal-safe.
+void mark_exiting();
+inline constexpr int64_t kMostForcedPages = 4096;  // 16 MiB a process
+// The calling process takes the slot.
+void begin_flags(ProcessSlot& slot);
+
+// Whether the calling process is on its way out (exit, or chosen as a victim)
+// and may still charge `pages` over any limit; counts them if so.
+bool may_force_charge(int64_t pages);
+
 // Pages that the process has charged to groups of the subtree.
 int64_t charged_in(Segment& segment, uint32_t process, uint32_t group);
 
@@ -43,7 +57,8 @@ bool somebody_ends(Segment& segment, uint32_t group);
 
 // Whether another process with charges in the subtree is dying, by somebody
 // else's signal perhaps: what it has will be back without another death. (Also
-// true of one whose first thread has ended: not to be waited for without bound.)
+// true of one whose first thread has ended: not to be waited for without
+// bound.)
 bool somebody_dies(Segment& segment, uint32_t group);
 
 // What memory.oom.group says: the group whose processes are killed together
@@ -78,6 +93,7 @@ class Victim {
 
   Segment& segment_;
   const uint32_t limiting_;
+  const MappedFile domain_;
   uint32_t process_ = kNone;
   uint32_t group_ = kNone;
   int pidfd_ = -1;  // -1: the calling process

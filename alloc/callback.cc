@@ -39,9 +39,11 @@ void turn_back(Account* tag) {
 void begin_callback(Account& account, CallbackContext* saved) {
   saved->context = t_context;
   saved->call = t_heaps.call;
+  saved->own_map = t_own_map;
   Account* const tag = t_context.tag;
   saved->held = tag != nullptr && account_get(*tag);
   t_heaps.call = nullptr;
+  t_own_map = {};
   t_context.account = t_context.base;
   t_context.no_fail = false;
   t_context.flags = 0;
@@ -65,10 +67,17 @@ void end_callback(const CallbackContext& saved) {
   } else if (t_context.base == own(before.base)) {
     t_context.account = own(before.account);
   }
+  t_own_map = saved.own_map;
   t_context.no_fail = before.no_fail;
   t_context.flags = before.flags;
   t_context.reclaiming = before.reclaiming;
   if (saved.held) account_put(*before.tag);
+}
+
+void abandon_callback(const CallbackContext& saved) {
+  end_callback(saved);
+  t_own_map = {};
+  t_context.reclaiming = false;
 }
 
 }  // namespace umemcg

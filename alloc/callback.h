@@ -13,6 +13,7 @@
 #pragma once
 
 #include "accounting/account.h"
+#include "alloc/own_map_state.h"
 #include "stock/current.h"
 
 namespace umemcg {
@@ -21,14 +22,18 @@ namespace umemcg {
 struct CallbackContext {
   ThreadContext context;
   Account* call;  // of a call that names its group (thread_heaps.h)
-  bool held;      // a reference to context.tag
+  OwnMapState own_map;
+  bool held;  // a reference to context.tag
 };
 
 // The thread works for `account`'s group (if that is gone: for its nearest
 // online ancestor). REQUIRES: no lock of ours is held, no charge is in the
 // middle of its section.
 void begin_callback(Account& account, CallbackContext* saved);
-// Also in the child of a fork in between, and at the thread's end.
+// Also in the child of a fork in between.
 void end_callback(const CallbackContext& saved);
+// The function has ended the thread: nor does that come back to what it was in
+// the middle of.
+void abandon_callback(const CallbackContext& saved);
 
 }  // namespace umemcg

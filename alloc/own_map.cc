@@ -10,6 +10,7 @@
 #include "alloc/commit.h"
 #include "alloc/fork.h"
 #include "alloc/options.h"
+#include "alloc/own_map_state.h"
 #include "alloc/page_table.h"
 #include "alloc/range.h"
 #include "base/sys.h"
@@ -31,9 +32,6 @@ constinit std::atomic<uintptr_t> text_low{0};
 constinit std::atomic<uintptr_t> text_high{0};
 constinit std::atomic<bool> accounted{false};
 constinit std::atomic<int64_t> early_pages{0};
-constinit UMEMCG_TLS bool t_own_map = false;
-constinit UMEMCG_TLS size_t t_refused = 0;
-constinit UMEMCG_TLS int t_refused_errno = 0;  // the program's, before
 
 // _dl_find_object takes no lock and allocates nothing.
 void find_text() {
@@ -122,10 +120,12 @@ void* map_block(void* hint, size_t size, int flags) {
 // that it asks for is the same size and 256 MiB more, to cut an aligned piece
 // out of.
 bool must_wait_for_range(size_t size) {
-  if (t_refused != 0) return true;
-  if (size >= kRangeObjectMax || t_own_map || ranges_exhausted()) return false;
-  t_refused = size;
-  t_refused_errno = errno;
+  if (t_own_map.refused != 0) return true;
+  if (size >= kRangeObjectMax || t_own_map.aligned || ranges_exhausted()) {
+    return false;
+  }
+  t_own_map.refused = size;
+  t_own_map.refused_errno = errno;
   return true;
 }
 
@@ -197,13 +197,15 @@ int allocator_mprotect(void* address, size_t size, int protection) {
   return 0;
 }
 
-OwnMapScope::OwnMapScope() { t_own_map = true; }
-OwnMapScope::~OwnMapScope() { t_own_map = false; }
+OwnMapScope::OwnMapScope() : outer_(t_own_map.aligned) {
+  t_own_map.aligned = true;
+}
+OwnMapScope::~OwnMapScope() { t_own_map.aligned = outer_; }
 
 size_t take_refused_map() {
-  size_t size = t_refused;
-  if (size != 0) errno = t_refused_errno;
-  t_refused = 0;
+  size_t size = t_own_map.refused;
+  if (size != 0) errno = t_own_map.refused_errno;
+  t_own_map.refused = 0;
   return size;
 }
 

@@ -36,6 +36,9 @@ class OwnMapScope {
   ~OwnMapScope();
   OwnMapScope(const OwnMapScope&) = delete;
   OwnMapScope& operator=(const OwnMapScope&) = delete;
+
+ private:
+  const bool outer_;
 };
 
 // Bytes of the last mapping that was refused because a range should serve it;

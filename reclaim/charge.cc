@@ -9,6 +9,7 @@
 #include "alloc/cached.h"
 #include "base/errno_saver.h"
 #include "base/sys.h"
+#include "reclaim/asked_shrinkers.h"
 #include "reclaim/attempt.h"
 #include "reclaim/drain.h"
 #include "reclaim/last_look.h"
@@ -102,6 +103,7 @@ class SlowCharge {
     if (request_.may(kChargeNoWait)) {
       return last_look(request_) || served_beyond_limit() || refuse();
     }
+    AskedShrinkers asked;
     for (;;) {
       raise_max();
       if (dies() || !may_fit(request_, &group_)) break;
@@ -183,6 +185,7 @@ class SlowCharge {
     if (group == kNone) return false;
     group_ = group;
     if (out_of_memory(request_, group) == OomVerdict::kRetry) {
+      AskedShrinkers::renew();
       reaped_ = false;
       return true;
     }

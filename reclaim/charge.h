@@ -44,12 +44,13 @@ struct ChargeRequest {
   Reclaimed got = {};
   // Until when those in the middle of a charge are waited for (last_look.h).
   uint64_t looks_until_ns = 0;
-  // Of its out of memory (oom.h): until when it waits, how often the program
-  // was asked, and the usage then.
+  // Of its out of memory (oom.h): until when it waits; how often the program
+  // was asked, since the usage was at its lowest and in all.
   uint64_t oom_deadline_ns = 0;
   bool oom_waited = false;  // for somebody who was dying already
   int oom_calls = 0;
-  int64_t oom_usage = 0;
+  int oom_all_calls = 0;
+  int64_t oom_usage = INT64_MAX;
 
   bool may(uint32_t flag) const { return (flags & flag) != 0; }
 };

@@ -1,5 +1,7 @@
 #include "reclaim/oom.h"
 
+#include <cerrno>
+
 #include "accounting/event.h"
 #include "accounting/lease.h"
 #include "accounting/mem_cgroup.h"
@@ -11,7 +13,9 @@
 #include "base/lock.h"
 #include "base/probe.h"
 #include "base/sys.h"
+#include "reclaim/asked_shrinkers.h"
 #include "reclaim/refuse.h"
+#include "reclaim/shrinker_table.h"
 #include "stock/current.h"
 
 namespace umemcg {
@@ -24,6 +28,7 @@ constexpr uint32_t kWaitMs = 500;
 // One out of memory takes no longer; whose does is overtaken.
 constexpr uint32_t kMostLeaseMs = 2000;
 constexpr int kMostCalls = 16;
+constexpr int kMostCallsInAll = 256;
 // How often the policy `wait` reclaims, and how seldom it looks.
 constexpr uint64_t kReclaimPauseNs = 100'000'000;
 constexpr uint64_t kLongestSleepNs = 10'000'000;
@@ -112,9 +117,9 @@ void begin_call(const ChargeRequest& request, uint32_t group, OomCall* call) {
   begin_callback(*process_account(), &call->context);
 }
 
-void end_call() {
+void end_call(void (*end)(const CallbackContext&)) {
   const OomCall& call = *t_oom_call;
-  end_callback(call.context);
+  end(call.context);
   t_oom_call = nullptr;
   if (call.held) account_put_handle(*call.limiting);
 }
@@ -125,23 +130,35 @@ OomVerdict decide_by_program(ChargeRequest& request, uint32_t group) {
   count_oom(group);
   if (program_callback.call == nullptr) return OomVerdict::kNoMemory;
   const int64_t usage = g_segment.group(group)->memory.usage();
-  if (usage < request.oom_usage) request.oom_calls = 0;
-  request.oom_usage = usage;
-  if (request.oom_calls++ >= kMostCalls) return OomVerdict::kNoMemory;
+  // (Up and down is no progress.)
+  if (usage < request.oom_usage) {
+    request.oom_usage = usage;
+    request.oom_calls = 0;
+  }
+  if (request.oom_calls++ >= kMostCalls ||
+      request.oom_all_calls++ >= kMostCallsInAll) {
+    return OomVerdict::kNoMemory;
+  }
   OomCall call;
   begin_call(request, group, &call);
   // (It may be another function's turn from here on: it says so itself.)
   const OomCallback callback = program_callback;
   const bool made_room =
       callback.call(callback, *call.limiting, request.pages) != 0;
-  end_call();
+  end_call(end_callback);
   return made_room ? OomVerdict::kRetry : OomVerdict::kNoMemory;
 }
 
 OomVerdict ask_program(ChargeRequest& request, uint32_t group) {
-  if (!callback_lock.lock_within(kWaitMs)) {
-    count_oom(group);
-    return OomVerdict::kNoMemory;
+  const uint64_t end = sys::monotonic_ns() + kWaitMs * kMsNs;
+  for (int round = 0; !callback_lock.try_lock(); ++round) {
+    // A call that is not over yet may have made it.
+    if (has_room(request, group)) return OomVerdict::kRetry;
+    if (sys::monotonic_ns() >= end) {
+      count_oom(group);
+      return OomVerdict::kNoMemory;
+    }
+    sys::pause(round);
   }
   const OomVerdict verdict = decide_by_program(request, group);
   callback_lock.unlock();
@@ -171,6 +188,7 @@ OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
     if (changed(request, group) || on_its_way_out()) return OomVerdict::kRetry;
     if (now >= reclaim_at) {
       reclaim_at = now + kReclaimPauseNs;
+      AskedShrinkers::renew();
       try_to_free_pages(group, request.pages, ReclaimReason::kCharge,
                         &request.got);
     } else {
@@ -211,27 +229,19 @@ Outcome oom_outcome(uint32_t group) {
   return Outcome::kFailed;
 }
 
-bool may_force_charge(int64_t pages) {
-  ProcessSlot* self = own_process();
-  if (self == nullptr || !is_ending(*self)) return false;
-  const int64_t before = self->forced.fetch_add(pages, kRelaxed);
-  if (before + pages <= kMostForcedPages) return true;
-  self->forced.fetch_sub(pages, kRelaxed);
-  return false;
-}
-
-void mark_exiting() {
-  ProcessSlot* self = own_process();
-  if (self != nullptr && !is_ending(*self)) mark_ending(*self, kProcessExiting);
-}
-
-void set_oom_callback(const OomCallback& callback) {
+int set_oom_callback(const OomCallback& callback) {
   if (t_oom_call != nullptr) {
     program_callback = callback;
-    return;
+    return 0;
   }
-  LockGuard guard(callback_lock);
+  if (t_shrinker_call == nullptr) {
+    callback_lock.lock();
+  } else if (!callback_lock.lock_within(kWaitMs)) {
+    return EDEADLK;
+  }
   program_callback = callback;
+  callback_lock.unlock();
+  return 0;
 }
 
 void reset_oom() {
@@ -240,9 +250,8 @@ void reset_oom() {
 
 void abandon_oom_callback() {
   if (t_oom_call == nullptr) return;
-  end_call();
-  // Nor does the thread come back to the reclaim that it was in.
-  t_context.reclaiming = false;
+  end_call(abandon_callback);
+  AskedShrinkers::abandon();
   callback_lock.unlock();
 }
 

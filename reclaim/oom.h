@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "accounting/refusal.h"
+#include "accounting/victim.h"
 #include "reclaim/charge.h"
 
 namespace umemcg {
@@ -22,7 +23,8 @@ enum class OomVerdict {
 //             end; then there may be room. While somebody is on its way out,
 //             nobody else is killed, and no event raised.
 //   callback  one call at a time in the process; who cannot have it within
-//             500 ms fails. At most 16 in a row without the usage falling.
+//             500 ms, and finds no room meanwhile, fails. At most 16 in a row
+//             without the usage falling below what it was, and 256 in all.
 //   wait      until there is room, by looking; not in a queue, so a small
 //             request does not wait for a large one. One event a wait, and one
 //             deadline, however often the charge is tried again.
@@ -35,15 +37,6 @@ OomVerdict out_of_memory(ChargeRequest& request, uint32_t group);
 // What a refusal that stays one is called, by the group's policy.
 Outcome oom_outcome(uint32_t group);
 
-// Whether the calling process is on its way out (exit, or chosen as a victim)
-// and may still charge `pages` over any limit; counts them if so.
-bool may_force_charge(int64_t pages);
-
-// The process is exiting: what it charges is not refused any more, up to
-// kMostForcedPages. Async-signal-safe.
-void mark_exiting();
-inline constexpr int64_t kMostForcedPages = 4096;  // 16 MiB a process
-
 // What the policy `callback` calls: a function of the program, and how to call
 // it, which shim/ knows. Nonzero: room was made.
 struct OomCallback {
@@ -52,8 +45,10 @@ struct OomCallback {
   void* argument;
 };
 
-// Null `call`: none. Waits for a call under way, unless it is the caller's.
-void set_oom_callback(const OomCallback& callback);
+// Null `call`: none. Waits for a call under way, unless it is the caller's. 0;
+// or EDEADLK: the caller is in a shrinker, for whose end that call may wait, and
+// has waited for 500 ms.
+int set_oom_callback(const OomCallback& callback);
 
 // In the child of a fork: the thread that was in the callback is not here.
 void reset_oom();

@@ -11,6 +11,7 @@
 #include "base/errno_saver.h"
 #include "base/probe.h"
 #include "base/sys.h"
+#include "reclaim/asked_shrinkers.h"
 #include "reclaim/drain.h"
 #include "reclaim/scan_control.h"
 #include "reclaim/shrinker.h"
@@ -217,9 +218,10 @@ int64_t try_to_free_pages(uint32_t group, int64_t pages, ReclaimReason reason,
   if (t_context.reclaiming || g_segment.group(group) == nullptr) return 0;
   ErrnoSaver saver;
   ReclaimingScope scope;
+  AskedShrinkers asked;
   Reclaimed own;
   const int64_t goal = pages > kReclaimBatch ? pages : kReclaimBatch;
-  ScanControl sc{group, group, goal, reason, sum != nullptr ? sum : &own,
+  ScanControl sc{group,        group, goal, reason, sum != nullptr ? sum : &own,
                  wait_until_ns};
   UMEMCG_PROBE3(reclaim_begin, group, goal, static_cast<int>(reason));
   shrink_all(sc);

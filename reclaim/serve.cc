@@ -8,6 +8,7 @@
 #include "alloc/attention.h"
 #include "base/errno_saver.h"
 #include "base/lock.h"
+#include "reclaim/asked_shrinkers.h"
 #include "reclaim/reclaim.h"
 #include "reclaim/throttle.h"
 #include "stock/current.h"
@@ -20,6 +21,7 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr int kMostGroups = 32;
 
 constinit Lock serving;
+constinit UMEMCG_TLS bool t_serving = false;
 
 // The groups that are asked for something and that this process has charges
 // in.
@@ -125,7 +127,17 @@ void serve_reclaim_requests() {
     return;
   }
   if (!serving.try_lock()) return;
+  t_serving = true;
+  AskedShrinkers asked;
   serve_all(*slot);
+  t_serving = false;
+  serving.unlock();
+}
+
+// (What was asked is not served: another thread sees to it.)
+void abandon_serving() {
+  if (!t_serving) return;
+  t_serving = false;
   serving.unlock();
 }
 
@@ -134,6 +146,9 @@ void install_serving() {
   g_reclaim_hook.install(reclaim_for_writer);
 }
 
-void reset_serving() { serving.reset(); }
+void reset_serving() {
+  serving.reset();
+  if (t_serving) serving.try_lock();
+}
 
 }  // namespace umemcg

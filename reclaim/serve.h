@@ -19,7 +19,10 @@ void serve_and_pay();
 // reclaim by all means that the process has.
 void install_serving();
 
-// In the child of a fork: whoever was serving is not here.
+// The thread ends within a shrinker, and never comes back from serving.
+void abandon_serving();
+
+// In the child of a fork: whoever else was serving is not here.
 void reset_serving();
 
 }  // namespace umemcg

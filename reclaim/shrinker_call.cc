@@ -3,6 +3,8 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "base/units.h"
+#include "reclaim/asked_shrinkers.h"
+#include "reclaim/serve.h"
 #include "reclaim/shrinker.h"
 #include "reclaim/shrinker_table.h"
 #include "stock/fail.h"
@@ -21,13 +23,14 @@ size_t call_nobody(const ShrinkerCallbacks&, ShrinkerStep, Account&, size_t) {
   return 0;
 }
 
-bool is_pausing(const ShrinkerRow& row) {
-  const uint64_t until = row.not_before_ms.load(kRelaxed);
-  return until != 0 && sys::coarse_ms() < until;
+bool is_useless(const ShrinkerRow& row, const Account& account) {
+  const AskedShrinkers* asked = AskedShrinkers::here();
+  return asked != nullptr && asked->is_useless(row, account);
 }
 
 bool is_wanted(const ShrinkerRow& row, const Account& account) {
-  return row.is_live() && row.is_for(account) && !is_pausing(row);
+  return row.is_live() && row.is_for(account) && !row.is_pausing() &&
+         !is_useless(row, account);
 }
 
 // A thread that is in a shrinker, or in the middle of a charge (a handler has
@@ -95,26 +98,34 @@ void pause_row(ShrinkerRow& row, uint64_t took_ms) {
   }
 }
 
+// What counts is what all its calls for this charge took: that is how long it
+// holds up whoever charges.
 // REQUIRES: the row's `running` is held.
-void judge(ShrinkerRow& row, uint64_t took_ns) {
+void judge(const ShrinkerCall& call) {
+  ShrinkerRow& row = *call.row;
+  AskedShrinkers& asked = *AskedShrinkers::here();
+  const uint64_t took_ns = sys::monotonic_ns() - call.began_ns;
   if (took_ns > row.counts.longest_ns.load(kRelaxed)) {
     row.counts.longest_ns.store(took_ns, kRelaxed);
   }
-  if (took_ns > row.deadline_ms * uint64_t{1'000'000}) {
-    pause_row(row, took_ns / 1'000'000);
-  } else {
-    row.pause_ms.store(0, kRelaxed);
+  const uint64_t all_ns = asked.add_time(row, took_ns);
+  if (all_ns > row.deadline_ms * uint64_t{1'000'000}) {
+    pause_row(row, all_ns / 1'000'000);
+    asked.note_overrun(row);
+  } else if (call.scanned) {
+    asked.note_in_time(row);
   }
 }
 
-void finish(ShrinkerCall& call) {
-  end_callback(call.context);
-  judge(*call.row, sys::monotonic_ns() - call.began_ns);
+void finish(ShrinkerCall& call, void (*end)(const CallbackContext&)) {
+  end(call.context);
+  judge(call);
   t_shrinker_call = nullptr;
   call.row->running.unlock();
 }
 
 // One call of a shrinker, count and scan: nobody else is in it meanwhile.
+// REQUIRES: the thread is in an AskedShrinkers.
 class Running {
  public:
   Running(ShrinkerRow& row, Account& account) : account_(account) {
@@ -134,26 +145,31 @@ class Running {
     begin_callback(account, &call_.context);
   }
   ~Running() {
-    if (call_.row != nullptr) finish(call_);
+    if (call_.row != nullptr) finish(call_, end_callback);
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
-  // 0 if the row is not ours to call.
+  // Both are 0 if the row is not ours to call.
   size_t count() {
     if (call_.row == nullptr) return 0;
     call_.row->counts.counts.fetch_add(1, kRelaxed);
-    return believed(g_call_shrinker_hook(call_.row->callbacks,
-                                         ShrinkerStep::kCount, account_, 0));
+    const size_t there = believed(g_call_shrinker_hook(
+        call_.row->callbacks, ShrinkerStep::kCount, account_, 0));
+    AskedShrinkers::here()->keep_count(*call_.row, account_, there);
+    return there;
   }
   size_t scan(size_t bytes) {
+    if (call_.row == nullptr) return 0;
     ShrinkerCounts& counts = call_.row->counts;
     counts.scans.fetch_add(1, kRelaxed);
     counts.asked.fetch_add(bytes, kRelaxed);
+    call_.scanned = true;
     const uint64_t delay = injected_shrinker_delay_ns();
     if (UMEMCG_UNLIKELY(delay != 0)) sys::sleep_ns(delay);
     const size_t freed = believed(g_call_shrinker_hook(
         call_.row->callbacks, ShrinkerStep::kScan, account_, bytes));
+    AskedShrinkers::here()->keep_scan(*call_.row, account_, freed);
     counts.freed.fetch_add(freed, kRelaxed);
     return freed;
   }
@@ -168,9 +184,16 @@ class Running {
   ShrinkerCall call_ = {};
 };
 
+// What it has counted since it last scanned, or counts now.
+size_t count_of(ShrinkerRow& row, Account& account) {
+  const size_t known = AskedShrinkers::here()->counted(row, account);
+  return known != 0 ? known : Running(row, account).count();
+}
+
 size_t free_some(ShrinkerRow& row, Account& account, size_t wanted) {
+  const size_t known = AskedShrinkers::here()->counted(row, account);
   Running running(row, account);
-  const size_t there = running.count();
+  const size_t there = known != 0 ? known : running.count();
   if (there == 0) return 0;
   return running.scan(there < wanted ? there : wanted);
 }
@@ -198,9 +221,10 @@ bool has_shrinkers(const Account& account) {
 int64_t count_shrinkable(Account& account) {
   if (!may_call()) return 0;
   ErrnoSaver saver;
+  AskedShrinkers asked;
   size_t bytes = 0;
   for (ShrinkerRow* row : Candidates(account)) {
-    bytes += Running(*row, account).count();
+    bytes += count_of(*row, account);
   }
   return to_pages(bytes);
 }
@@ -212,6 +236,7 @@ int64_t run_shrinkers(Account& account, int64_t pages) {
   const size_t wanted = static_cast<size_t>(pages) < most
                             ? static_cast<size_t>(pages) << kPageShift
                             : kMostBytes;
+  AskedShrinkers asked;
   size_t freed = 0;
   for (ShrinkerRow* row : Candidates(account)) {
     if (freed >= wanted) break;
@@ -222,9 +247,9 @@ int64_t run_shrinkers(Account& account, int64_t pages) {
 
 void abandon_shrinker_call() {
   if (t_shrinker_call == nullptr) return;
-  finish(*t_shrinker_call);
-  // Nor does the thread come back to the reclaim that it was in.
-  t_context.reclaiming = false;
+  finish(*t_shrinker_call, abandon_callback);
+  AskedShrinkers::abandon();
+  abandon_serving();
 }
 
 }  // namespace umemcg

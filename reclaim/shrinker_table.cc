@@ -176,6 +176,11 @@ bool ShrinkerRow::is_for(const Account& account) const {
                          group.load(kRelaxed) == account.group.load(kRelaxed));
 }
 
+bool ShrinkerRow::is_pausing() const {
+  const uint64_t until = not_before_ms.load(kRelaxed);
+  return until != 0 && sys::coarse_ms() < until;
+}
+
 int register_shrinker(const ShrinkerSpec& spec, int* id) {
   LockGuard guard(table_lock);
   ShrinkerRow* row = free_row();

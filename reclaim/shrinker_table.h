@@ -43,6 +43,7 @@ struct ShrinkerRow {
     return state.load(std::memory_order_acquire) == ShrinkerState::kLive;
   }
   bool is_for(const Account& account) const;
+  bool is_pausing() const;
 
   Lock running;
   std::atomic<ShrinkerState> state;
@@ -74,6 +75,7 @@ extern constinit std::atomic<int> g_shrinkers_live;
 struct ShrinkerCall {
   ShrinkerRow* row;
   uint64_t began_ns;
+  bool scanned;
   CallbackContext context;
 };
 extern constinit UMEMCG_TLS ShrinkerCall* t_shrinker_call;

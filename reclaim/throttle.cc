@@ -8,6 +8,7 @@
 #include "base/errno_saver.h"
 #include "base/probe.h"
 #include "base/sys.h"
+#include "reclaim/asked_shrinkers.h"
 #include "reclaim/reclaim.h"
 #include "stock/current.h"
 
@@ -210,6 +211,7 @@ void handle_over_high() {
     return;
   }
   ErrnoSaver saver;
+  AskedShrinkers asked;
   t_paying = true;
   t_context.over_high = 0;
   if (time_left(*account) == 0) {

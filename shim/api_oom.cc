@@ -42,13 +42,13 @@ UMEMCG_EXPORT int umemcg_oom_callback(int (*callback)(umemcg_group* group,
                                                       size_t bytes, void* arg),
                                       void* arg) {
   if (!accounted()) return fail(ENODEV);
-  if (callback == nullptr) {
-    umemcg::set_oom_callback({nullptr, nullptr, nullptr});
-  } else {
-    umemcg::set_oom_callback(
-        {umemcg::call_function, reinterpret_cast<void (*)()>(callback), arg});
+  umemcg::OomCallback chosen = {nullptr, nullptr, nullptr};
+  if (callback != nullptr) {
+    chosen = {umemcg::call_function, reinterpret_cast<void (*)()>(callback),
+              arg};
   }
-  return 0;
+  const int error = umemcg::set_oom_callback(chosen);
+  return error == 0 ? 0 : fail(error);
 }
 
 }  // extern "C"

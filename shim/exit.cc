@@ -4,9 +4,9 @@
 //
 // A return from main() goes by none of these names. The C library first runs
 // the main thread's destructors of thread-local objects, so one of them is
-// ours; it also runs when main() ends by pthread_exit, where the process goes
-// on if there are other threads: then nothing is marked until the library's own
-// destructor.
+// ours. It runs them nowhere else: not when main() ends by pthread_exit and the
+// process goes on with its other threads. When the last of those ends, nothing
+// is marked until the library's own destructor.
 
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -15,11 +15,10 @@
 
 #include <atomic>
 
-#include "accounting/process.h"
+#include "accounting/victim.h"
 #include "alloc/heap.h"
 #include "base/attributes.h"
 #include "base/sys.h"
-#include "reclaim/oom.h"
 #include "shim/init.h"
 #include "shim/lifecycle.h"
 
@@ -51,11 +50,7 @@ Function next(std::atomic<Function>& cache, const char* name) {
   return function;
 }
 
-constexpr int kThreadsWord = 20;  // of /proc/PID/stat
-
-void main_thread_ends(void*) {
-  if (process_stat_word(0, kThreadsWord) == 1) process_exits();
-}
+void main_thread_ends(void*) { process_exits(); }
 
 }  // namespace
 

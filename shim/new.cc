@@ -1,8 +1,12 @@
 // operator new and delete. The fast path is ours; what happens on failure
 // (new_handler, bad_alloc) is the business of the C++ library that the caller
-// uses: that library's own operator new is found and called. So a C program
-// does not get a C++ library, and a plugin catches its own bad_alloc, be it
-// loaded RTLD_LOCAL or linked with a static libstdc++.
+// uses: that library's functions are found and called. So a C program does not
+// get a C++ library, and a plugin catches its own bad_alloc, be it loaded
+// RTLD_LOCAL or linked with a static libstdc++.
+//
+// A new_handler is called by that library's operator new, which tries once more
+// before it does. Without one there is nothing to try again: the failure has
+// waited, called back and been counted, and all of it would come twice.
 
 #include <dlfcn.h>
 #include <cstdlib>
@@ -40,7 +44,7 @@ void* find_in(const char* library, const char* symbol) {
 
 // What the caller would have called without us. (The program itself has no
 // name; it would have taken the next definition after ours.)
-void* find_new(const char* symbol, const void* caller) {
+void* find(const char* symbol, const void* caller) {
   const link_map* object = object_of(caller);
   void* found = nullptr;
   if (object != nullptr && object->l_name[0] != '\0') {
@@ -53,13 +57,37 @@ void* find_new(const char* symbol, const void* caller) {
   return found;
 }
 
-// Null if there is none. Looking it up may allocate, and this thread has just
-// been refused.
+// What there is of the caller's C++ library.
 template <typename Function>
-Function library_new(const char* symbol, const void* caller) {
-  NoFailScope scope(current_account());
-  return reinterpret_cast<Function>(find_new(symbol, caller));
-}
+struct Library {
+  // Looking it up may allocate, and this thread has just been refused.
+  Library(const char* symbol, const void* caller) {
+    NoFailScope scope(current_account());
+    void* own = find(symbol, caller);
+    allocate = reinterpret_cast<Function>(own);
+    handler = reinterpret_cast<std::new_handler (*)()>(
+        find_with(own, "_ZSt15get_new_handlerv", caller));
+    raise = reinterpret_cast<void (*)()>(
+        find_with(own, "_ZSt17__throw_bad_allocv", caller));
+  }
+
+  bool has_no_handler() const {
+    return handler != nullptr && handler() == nullptr;
+  }
+
+  Function allocate;              // its operator new; null: there is none
+  std::new_handler (*handler)();  // std::get_new_handler
+  void (*raise)();                // std::__throw_bad_alloc
+
+ private:
+  // Null if it is another library's.
+  static void* find_with(const void* own, const char* symbol,
+                         const void* caller) {
+    void* found = own != nullptr ? find(symbol, caller) : nullptr;
+    return found != nullptr && object_of(found) == object_of(own) ? found
+                                                                  : nullptr;
+  }
+};
 
 [[noreturn]] void cannot_throw() {
   Line line;
@@ -72,29 +100,35 @@ Function library_new(const char* symbol, const void* caller) {
 using Align = std::align_val_t;
 using Nothrow = const std::nothrow_t&;
 
+// The arguments are those of its operator new.
+template <typename... Args>
+void* fail(const char* symbol, const void* caller, Args... args) {
+  const Library<void* (*)(Args...)> library(symbol, caller);
+  if (library.allocate == nullptr) cannot_throw();
+  if (library.raise != nullptr && library.has_no_handler()) library.raise();
+  return library.allocate(args...);
+}
+template <typename... Args>
+void* fail_quietly(const char* symbol, const void* caller, Nothrow nothrow,
+                   Args... args) {
+  const Library<void* (*)(Args..., Nothrow)> library(symbol, caller);
+  if (library.allocate == nullptr || library.has_no_handler()) return nullptr;
+  return library.allocate(args..., nothrow);
+}
+
 UMEMCG_COLD void* new_failed(const void* caller, size_t size) {
-  using Function = void* (*)(size_t);
-  auto library = library_new<Function>("_Znwm", caller);
-  if (library == nullptr) cannot_throw();
-  return library(size);
+  return fail("_Znwm", caller, size);
 }
 UMEMCG_COLD void* new_failed(const void* caller, size_t size, Align alignment) {
-  using Function = void* (*)(size_t, Align);
-  auto library = library_new<Function>("_ZnwmSt11align_val_t", caller);
-  if (library == nullptr) cannot_throw();
-  return library(size, alignment);
+  return fail("_ZnwmSt11align_val_t", caller, size, alignment);
 }
 UMEMCG_COLD void* new_failed(const void* caller, size_t size, Nothrow nothrow) {
-  using Function = void* (*)(size_t, Nothrow);
-  auto library = library_new<Function>("_ZnwmRKSt9nothrow_t", caller);
-  return library != nullptr ? library(size, nothrow) : nullptr;
+  return fail_quietly("_ZnwmRKSt9nothrow_t", caller, nothrow, size);
 }
 UMEMCG_COLD void* new_failed(const void* caller, size_t size, Align alignment,
                              Nothrow nothrow) {
-  using Function = void* (*)(size_t, Align, Nothrow);
-  auto library =
-      library_new<Function>("_ZnwmSt11align_val_tRKSt9nothrow_t", caller);
-  return library != nullptr ? library(size, alignment, nothrow) : nullptr;
+  return fail_quietly("_ZnwmSt11align_val_tRKSt9nothrow_t", caller, nothrow,
+                      size, alignment);
 }
 
 UMEMCG_FAST void* plain(size_t size) {

@@ -145,9 +145,16 @@ void work_until_unwanted() {
   } while (rounds.next());
 }
 
-void* work(void*) {
-  t_worker = true;
-  sys::name_thread("umemcg");
+// A shrinker that it has called has ended the thread: another one takes its
+// place.
+void end_by_exit(void*) {
+  say_so(false);
+  in_round.store(false, kSeqCst);
+  running.store(false, kSeqCst);
+  if (wanted()) start_worker();
+}
+
+void work_while_wanted() {
   do {
     say_so(true);
     work_until_unwanted();
@@ -155,6 +162,14 @@ void* work(void*) {
     running.store(false, kSeqCst);
     // Somebody may have come to want it, and have found it there.
   } while (wanted() && !running.exchange(true, kSeqCst));
+}
+
+void* work(void*) {
+  t_worker = true;
+  sys::name_thread("umemcg");
+  pthread_cleanup_push(end_by_exit, nullptr);
+  work_while_wanted();
+  pthread_cleanup_pop(0);
   in_round.store(false, kSeqCst);
   return nullptr;
 }

@@ -90,6 +90,18 @@ TEST_F(Callback, InTheMiddleOfACallForAnotherGroup) {
   for (void* block : blocks) std::free(block);
 }
 
+// Blocks with such an alignment are mapped each by itself: the one inside must
+// not change how the one around it is.
+TEST_F(Callback, InTheMiddleOfAnAlignedBlock) {
+  cache_.in_scan = [&](umemcg_group*) {
+    std::free(std::aligned_alloc(256 * 1024, 256 * 1024));
+  };
+  void* block = touched(std::aligned_alloc(2 * kMiB, 32 * kMiB), 32 * kMiB);
+  EXPECT_NE(block, nullptr);
+  EXPECT_GT(cache_.calls, 0);
+  std::free(block);
+}
+
 TEST_F(Callback, ForgetsWhereTheThreadWas) {
   Opened other("/forgetful/other"), scope("/forgetful/scope");
   cache_.in_scan = [&](umemcg_group*) {

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <new>
 #include <thread>
 
 #include "tests/api/child.h"
@@ -117,6 +119,41 @@ TEST_F(OomCallback, MayEndItsThread) {
   body_ = [] { return 0; };
   EXPECT_EQ(umemcg_charge(group_, UMEMCG_KMEM, 24 * kMiB, 0), -1);
   EXPECT_EQ(calls_, 2);
+}
+
+// What handlers allocate then is forced, more than the reserve has.
+TEST_F(OomCallback, MayEndTheProcess) {
+  body_ = []() -> int { std::quick_exit(1); };
+  EXPECT_EQ(in_child([&] {
+              // The process's own group: what the callback charges.
+              if (umemcg_set(nullptr, "memory.max", "48M") != 0) return 2;
+              std::at_quick_exit([] {
+                Blocks blocks;
+                _exit(blocks.grow(12 * kMiB) ? 0 : 3);
+              });
+              static Blocks rest;
+              while (rest.grow(kMiB)) {
+              }
+              return 4;
+            }),
+            0);
+}
+
+// An operator new that fails has asked once, whatever its form.
+TEST_F(OomCallback, IsAskedOnceByOperatorNew) {
+  constexpr size_t kSize = 24 * kMiB;
+  constexpr std::align_val_t kAlign{64};
+  body_ = [] { return 0; };
+  EXPECT_THROW(operator new(kSize), std::bad_alloc);
+  EXPECT_EQ(calls_, 1);
+  EXPECT_THROW(operator new[](kSize), std::bad_alloc);
+  EXPECT_EQ(calls_, 2);
+  EXPECT_THROW(operator new(kSize, kAlign), std::bad_alloc);
+  EXPECT_EQ(calls_, 3);
+  EXPECT_EQ(operator new(kSize, std::nothrow), nullptr);
+  EXPECT_EQ(calls_, 4);
+  EXPECT_EQ(operator new(kSize, kAlign, std::nothrow), nullptr);
+  EXPECT_EQ(calls_, 5);
 }
 
 TEST_F(OomCallback, MayFork) {

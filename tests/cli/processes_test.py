@@ -269,7 +269,10 @@ def a_limit_that_is_set_holds(umemcg):
     with domain_of(umemcg, "/a") as domain:
         worker = domain.worker("/a")
         worker.order("take", 16 * MIB)
-        domain.done("set", "/a", "memory.max", "8M")  # below usage: it is set
+        # Below the usage: it is set, and what is missing is said.
+        outcome = domain.command("set", "/a", "memory.max", "8M")
+        check(outcome.status == 0 and b"is over it by" in outcome.stderr,
+              "not set, or nothing said", outcome)
         check(domain.number("/a", "memory.max") == 8 * MIB, "not set")
         worker.order("drop")
         worker.process.stdin.write(f"take {64 * MIB}\n")

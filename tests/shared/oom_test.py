@@ -188,14 +188,22 @@ def the_program_is_asked(umemcg):
 
 
 def who_exits_is_not_refused(umemcg):
-    for by_call in (0, 1):
+    for how in range(4):
         with limited(umemcg, "fail") as domain, \
                 Worker(umemcg, domain, "/a") as worker:
             got = worker.ask("take", LIMIT, answer="took")
             check(got < LIMIT, "there was no limit")
-            more = worker.ask("exit", by_call, answer="handler")
-            check(12 <= more <= 16, f"a handler of exit got {more} MiB")
+            more = worker.ask("exit", how, answer="handler")
+            check(12 <= more <= 16, f"a handler got {more} MiB at end {how}")
             check(worker.process.wait(timeout=30) == 0, "it failed")
+
+
+def the_end_of_main_is_not_the_processs(umemcg):
+    with limited(umemcg, "fail") as domain, \
+            Worker(umemcg, domain, "/a") as worker:
+        worker.ask("take", LIMIT, answer="took")
+        more = worker.ask("exit", 4, answer="alone")
+        check(more == 0, f"a thread got {more} MiB over the limit")
 
 
 if __name__ == "__main__":
@@ -203,4 +211,5 @@ if __name__ == "__main__":
           many_threads_kill_once, the_caller_may_be_the_largest,
           a_group_dies_together_but_for_the_spared,
           a_small_request_does_not_wait_for_a_large_one,
-          the_program_is_asked, who_exits_is_not_refused])
+          the_program_is_asked, who_exits_is_not_refused,
+          the_end_of_main_is_not_the_processs])

@@ -16,5 +16,6 @@ bool give_back_records() { return false; }
 // Nothing is called back.
 void begin_callback(Account&, CallbackContext*) {}
 void end_callback(const CallbackContext&) {}
+void abandon_callback(const CallbackContext&) {}
 
 }  // namespace umemcg

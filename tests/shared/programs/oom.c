@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { kMiB = 1 << 20, kBlock = 1 << 16, kMost = 4096 };
@@ -94,6 +95,38 @@ static long with_cache(long mib) {
 
 static void at_exit(void) { answer("handler", take(64)); }
 
+static void* wait_for_ever(void* unused) {
+  for (;;) pause();
+  return unused;
+}
+static void* outlive_main(void* unused) {
+  usleep(100000);
+  answer("alone", take(64));
+  _exit(0);
+  return unused;
+}
+
+/* By a return from main (0), exit (1), a return beside another thread (2), exit
+ * in a child (3); or main ends, and another thread goes on (4). */
+static int end(long how) {
+  pthread_t thread;
+  if (how < 4) atexit(at_exit);
+  if (how == 1) exit(0);
+  if (how == 2) pthread_create(&thread, NULL, wait_for_ever, NULL);
+  if (how == 3) {
+    const pid_t child = fork();
+    if (child == 0) exit(0);
+    int status = -1;
+    waitpid(child, &status, 0);
+    _exit(status == 0 ? 0 : 1);
+  }
+  if (how == 4) {
+    pthread_create(&thread, NULL, outlive_main, NULL);
+    pthread_exit(NULL);
+  }
+  return 0;
+}
+
 int main(void) {
   char word[32];
   long first, second;
@@ -108,11 +141,7 @@ int main(void) {
     if (strcmp(word, "spare") == 0) answer("spare", spare());
     if (strcmp(word, "cache") == 0) answer("cache", with_cache(first));
     if (strcmp(word, "calls") == 0) answer("calls", calls);
-    if (strcmp(word, "exit") == 0) {
-      atexit(at_exit);
-      if (first != 0) exit(0);
-      return 0;
-    }
+    if (strcmp(word, "exit") == 0) return end(first);
   }
   return 0;
 }

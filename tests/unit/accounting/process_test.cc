@@ -2,6 +2,7 @@
 // are killed with SIGKILL: nothing of theirs may be needed to clean up.
 
 #include "accounting/process.h"
+#include "accounting/reclaim_request.h"
 #include "accounting/stock_word.h"
 
 #include <gtest/gtest.h>
@@ -87,6 +88,18 @@ TEST_F(ProcessTest, TakesASlotAndIsCountedAbove) {
   EXPECT_FALSE(process_alive(domain_, 0));
   EXPECT_FALSE(process_alive(domain_, 1));
   EXPECT_FALSE(process_alive(domain_, kSmall.processes));
+}
+
+// What was asked of others before it came does not make it attentive.
+TEST_F(ProcessTest, OwesNoAnswerToWhatWasAskedBefore) {
+  domain_.header().reclaim_seq = 7;
+  Child child([&] {
+    join();
+    EXPECT_FALSE(reclaim_requested_here());
+    domain_.header().reclaim_seq = 8;
+    EXPECT_TRUE(reclaim_requested_here());
+  });
+  EXPECT_EQ(child.wait(), 0);
 }
 
 TEST_F(ProcessTest, TwoProcessesChargeOneGroup) {

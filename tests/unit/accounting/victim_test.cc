@@ -234,6 +234,18 @@ TEST_F(VerifyTest, APidThatIsAnothersNowWithoutTheLock) {
   EXPECT_EQ(::kill(stranger.pid(), 0), 0);
 }
 
+TEST_F(VerifyTest, APidThatIsAnothersWithTheLockHeldByWhoWroteIt) {
+  Child stranger([&] {
+    domain_.detach();
+    ++*joined_;
+    ::pause();
+  });
+  ASSERT_TRUE(wait_until([&] { return *joined_ == 2; }));
+  slot_->pid = stranger.pid();
+  slot_->start_time = process_start_time(stranger.pid());
+  EXPECT_EQ(chosen(), kNone);
+}
+
 TEST_F(VerifyTest, TheNextBestIsChosenThen) {
   auto next = member(c_, 5);
   EXPECT_EQ(chosen(), slot_of(*child_));

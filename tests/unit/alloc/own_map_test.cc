@@ -122,6 +122,14 @@ TEST_F(OwnMapTest, AnAlignedBlockIsMappedWhateverItsSize) {
   EXPECT_EQ(0, usage(*account_));
 }
 
+TEST_F(OwnMapTest, AScopeWithinAnotherDoesNotEndIt) {
+  OwnMapScope outer;
+  { OwnMapScope inner; }
+  void* block = map(kMiB);
+  ASSERT_NE(MAP_FAILED, block);
+  EXPECT_EQ(0, allocator_munmap(block, kMiB));
+}
+
 TEST_F(OwnMapTest, RecordsGoToTheRoot) {
   const int64_t before = records();
   void* leaf = map(64 * kKiB);

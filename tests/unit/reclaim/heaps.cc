@@ -31,4 +31,9 @@ void end_callback(const CallbackContext& saved) {
   t_context.reclaiming = saved.context.reclaiming;
 }
 
+void abandon_callback(const CallbackContext& saved) {
+  end_callback(saved);
+  t_context.reclaiming = false;
+}
+
 }  // namespace umemcg

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "accounting/stat_line.h"
 #include "accounting/victim.h"
 #include "base/sys.h"
+#include "reclaim/shrinker_table.h"
 #include "tests/unit/stock/world.h"
 #include "tests/unit/support/child.h"
 
@@ -332,6 +334,74 @@ TEST_F(CallbackTest, OneThatDoesIs) {
   EXPECT_EQ(retries, 40);
 }
 
+TEST_F(CallbackTest, UpAndDownIsNoProgress) {
+  install([&](Account&, int64_t) {
+    pages() == kLimit ? account_uncharge(*account_, 1)
+                      : account_charge(*account_, 1);
+    return true;
+  });
+  ChargeRequest wanted = request(40);
+  while (out_of_memory(wanted, group_) == OomVerdict::kRetry) {
+    ASSERT_LT(calls_, 300);
+  }
+  // From the second on, which found a page less.
+  EXPECT_EQ(calls_, 1 + 16);
+}
+
+TEST_F(CallbackTest, AsLittleProgressAsCanBeIsNotEnough) {
+  limiting_->store_max(1000);
+  account_charge(*account_, 1000 - kLimit);
+  install([&](Account&, int64_t) {
+    account_uncharge(*account_, 1);
+    return true;
+  });
+  ChargeRequest wanted = request(900);
+  while (out_of_memory(wanted, group_) == OomVerdict::kRetry) {
+    ASSERT_LT(calls_, 300);
+  }
+  EXPECT_EQ(calls_, 256);
+}
+
+// In a call of the function until it is told to return, which has made room.
+TEST_F(CallbackTest, RoomThatACallHasMadeIsThereBeforeItsEnd) {
+  std::atomic<bool> over{false};
+  install([&](Account&, int64_t) {
+    account_uncharge(*account_, pages());
+    EXPECT_TRUE(wait_until([&] { return over.load(); }));
+    return true;
+  });
+  std::jthread caller([&] {
+    t_context.exiting = true;
+    run(1);
+  });
+  ASSERT_TRUE(wait_until([&] { return calls_ == 1 && pages() == 0; }));
+  const uint64_t start = now_ms();
+  EXPECT_EQ(run(10), OomVerdict::kRetry);
+  EXPECT_LT(now_ms() - start, 400u);
+  over = true;
+}
+
+// The function may wait for the end of the shrinker's call.
+TEST_F(CallbackTest, AShrinkerDoesNotWaitForItWithoutABound) {
+  std::atomic<bool> over{false};
+  install([&](Account&, int64_t) {
+    EXPECT_TRUE(wait_until([&] { return over.load(); }));
+    return false;
+  });
+  std::jthread caller([&] {
+    t_context.exiting = true;
+    run(1);
+  });
+  ASSERT_TRUE(wait_until([&] { return calls_ == 1; }));
+  ShrinkerCall call = {};
+  t_shrinker_call = &call;
+  EXPECT_EQ(set_oom_callback({}), EDEADLK);
+  over = true;
+  caller.join();
+  EXPECT_EQ(set_oom_callback({}), 0);
+  t_shrinker_call = nullptr;
+}
+
 TEST_F(CallbackTest, OneCallAtATimeAndTheNextFindsRoom) {
   std::atomic<int> inside{0};
   install([&](Account&, int64_t) {
@@ -404,6 +474,10 @@ TEST_F(ExitTest, AChildThatHasNoSlotDoesNotMarkItsParents) {
     EXPECT_EQ(own_process(), nullptr);
     mark_exiting();
     EXPECT_FALSE(may_force_charge(1));
+    // The slot that it takes afterwards says so.
+    set_thread_line(nullptr);
+    ASSERT_EQ(attach_process(kRootGroup, "child"), 0);
+    EXPECT_TRUE(may_force_charge(1));
   });
   EXPECT_EQ(child.wait(), 0);
   EXPECT_FALSE(is_ending(*own_process()));

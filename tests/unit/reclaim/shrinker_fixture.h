@@ -75,6 +75,7 @@ class Cache {
   int counted = 0;
   int scanned = 0;
   Account* last_account = nullptr;
+  std::function<void()> in_count;
   std::function<void()> in_scan;
   // Instead of what it has freed.
   size_t says = 0;
@@ -84,6 +85,7 @@ class Cache {
     Cache& cache = *static_cast<Cache*>(argument);
     ++cache.counted;
     cache.last_account = &account_in(group);
+    if (cache.in_count) cache.in_count();
     return cache.bytes.load();
   }
   static size_t scan(umemcg_group*, size_t wanted, void* argument) {

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "reclaim/charge.h"
 #include "tests/unit/alloc/alloc_fixture.h"
 #include "tests/unit/reclaim/shrinker_fixture.h"
 
@@ -87,6 +88,22 @@ TEST_F(ShrinkerReclaimTest, WhatIsOnlySaidDoesNotCount) {
   EXPECT_GT(cache.scanned, 0);
   EXPECT_EQ(0, got[Source::kShrinkers]);
   EXPECT_EQ(kUsed, usage(*account_));
+}
+
+// Not at each priority of each pass.
+TEST_F(ShrinkerReclaimTest, OneThatGivesNothingHoldsNobodyUp) {
+  Cache cache(kUsed * kPageSize, Cache::of(*account_));
+  cache.says = kShrinkStop;
+  install_reclaim({false});
+  ChargeRequest request{account_, 2 * kUsed, 0};
+  PageCounter* failed = nullptr;
+  ASSERT_FALSE(account_try_charge(*account_, request.pages, &failed));
+  request.failed = failed;
+  EXPECT_FALSE(charge_with_reclaim(request));
+  EXPECT_EQ(1, cache.counted);
+  EXPECT_EQ(1, cache.scanned);
+  EXPECT_FALSE(charge_with_reclaim(request));
+  EXPECT_EQ(2, cache.scanned);
 }
 
 TEST_F(ShrinkerReclaimTest, IsNotAskedFromWithin) {

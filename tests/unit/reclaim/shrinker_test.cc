@@ -8,6 +8,7 @@
 
 #include "accounting/gate.h"
 #include "accounting/process.h"
+#include "reclaim/asked_shrinkers.h"
 #include "tests/unit/reclaim/shrinker_fixture.h"
 #include "tests/unit/support/child.h"
 
@@ -238,6 +239,101 @@ TEST_F(ShrinkerTest, ThePauseDoublesWhileItStaysSlow) {
   run_shrinkers(*account_, 1);
   EXPECT_EQ(0u, slow.row().pause_ms.load());
   EXPECT_EQ(8u, slow.stats().overruns);
+}
+
+// As reclaim asks: what there is, and then for some of it.
+int64_t count_and_scan(Account& account, int64_t pages) {
+  AskedShrinkers asked;
+  count_shrinkable(account);
+  return run_shrinkers(account, pages);
+}
+
+TEST_F(ShrinkerTest, AQuickCountDoesNotMakeUpForASlowScan) {
+  Cache slow(1'000 * kPage, Cache::within(1));
+  slow.in_scan = [&] { sleep_ms(3); };
+  for (uint64_t pause : {10u, 20u, 40u}) {
+    count_shrinkable(*account_);
+    count_and_scan(*account_, 1);
+    EXPECT_EQ(pause * 1'000, slow.row().pause_ms.load());
+    slow.row().not_before_ms.store(1);  // it is over
+  }
+}
+
+// One charge asks many times.
+
+TEST_F(ShrinkerTest, WhatItCountedIsKeptForTheScan) {
+  Cache cache(10 * kPage);
+  AskedShrinkers asked;
+  EXPECT_EQ(10, count_shrinkable(*account_));
+  EXPECT_EQ(10, count_shrinkable(*account_));
+  EXPECT_EQ(4, run_shrinkers(*account_, 4));
+  EXPECT_EQ(1, cache.counted);
+  EXPECT_EQ(6, count_shrinkable(*account_));
+  EXPECT_EQ(6, run_shrinkers(*account_, 8));
+  EXPECT_EQ(2, cache.counted);
+  EXPECT_EQ(2, cache.scanned);
+}
+
+TEST_F(ShrinkerTest, WhatItCountedIsOfOneGroup) {
+  Account& other = new_account();
+  Cache cache(10 * kPage);
+  AskedShrinkers asked;
+  EXPECT_EQ(10, count_shrinkable(*account_));
+  cache.bytes = 3 * kPage;
+  EXPECT_EQ(3, count_shrinkable(other));
+  EXPECT_EQ(2, cache.counted);
+}
+
+TEST_F(ShrinkerTest, OneThatGivesNothingIsAskedOnce) {
+  Account& other = new_account();
+  Cache cache(8 * kPage);
+  cache.says = kShrinkStop;
+  {
+    AskedShrinkers asked;
+    EXPECT_EQ(0, count_and_scan(*account_, 1));
+    EXPECT_FALSE(has_shrinkers(*account_));
+    EXPECT_EQ(0, count_and_scan(*account_, 1));
+    EXPECT_EQ(1, cache.counted);
+    EXPECT_EQ(1, cache.scanned);
+    // Of another group it may have something.
+    EXPECT_TRUE(has_shrinkers(other));
+    cache.says = 0;
+    EXPECT_EQ(1, count_and_scan(other, 1));
+    EXPECT_EQ(0, count_and_scan(*account_, 1));
+    AskedShrinkers::renew();
+    EXPECT_EQ(1, count_and_scan(*account_, 1));
+  }
+  EXPECT_EQ(1, count_and_scan(*account_, 1));
+}
+
+TEST_F(ShrinkerTest, TheDeadlineIsForAllCalls) {
+  Cache slow(100 * kPage, Cache::within(20));
+  slow.in_count = [] { sleep_ms(3); };
+  {
+    AskedShrinkers asked;
+    for (int i = 0; i < 50; ++i) count_and_scan(*account_, 1);
+    EXPECT_LE(slow.scanned, 7);
+    EXPECT_EQ(1u, slow.stats().overruns);
+    EXPECT_GE(slow.stats().pause_ms, kFirstPauseMs - 5'000);
+  }
+  EXPECT_EQ(kFirstPauseMs, slow.row().pause_ms.load());
+  slow.row().not_before_ms.store(1);
+  // Each by itself is in time.
+  for (int i = 0; i < 3; ++i) count_and_scan(*account_, 1);
+  EXPECT_EQ(1u, slow.stats().overruns);
+  EXPECT_EQ(0u, slow.row().pause_ms.load());
+}
+
+TEST_F(ShrinkerTest, ManyGroupsAreMoreThanACharge) {
+  Cache cache(8 * kPage);
+  cache.says = kShrinkStop;
+  AskedShrinkers asked;
+  std::vector<Account*> accounts;
+  for (int i = 0; i < 100; ++i) accounts.push_back(&new_account());
+  for (Account* account : accounts) count_and_scan(*account, 1);
+  EXPECT_EQ(100, cache.scanned);
+  EXPECT_FALSE(has_shrinkers(*accounts.back()));
+  EXPECT_TRUE(has_shrinkers(*accounts.front()));
 }
 
 TEST_F(ShrinkerTest, OneThatIsTooSlowIsSaidOnce) {

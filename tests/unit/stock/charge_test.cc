@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "accounting/process.h"
+#include "accounting/victim.h"
 #include "tests/unit/stock/world.h"
 
 namespace umemcg {
@@ -78,6 +80,21 @@ TEST_F(ChargeTest, TheStockServesUpToTheLastPage) {
   ASSERT_TRUE(try_charge(a, 8, &failed_));
   EXPECT_FALSE(try_charge(a, 1, &failed_));
   EXPECT_EQ(40, usage(a));
+}
+
+// (A callback has called exit().)
+TEST_F(ChargeTest, InReclaimAProcessThatEndsIsNotRefused) {
+  Account& a = new_account(10);
+  t_context.reclaiming = true;
+  EXPECT_FALSE(try_charge(a, 11, &failed_));
+  mark_ending(*own_process(), kProcessVictim);
+  EXPECT_TRUE(try_charge(a, 11, &failed_));
+  EXPECT_FALSE(try_charge(a, kMostForcedPages, &failed_));
+  EXPECT_EQ(11, usage(a));
+  t_context.reclaiming = false;
+  own_process()->flags = 0;
+  own_process()->forced = 0;
+  account_uncharge(a, 11);
 }
 
 TEST_F(ChargeTest, TheDefaultSlowHalfDisarmsTheRecord) {
