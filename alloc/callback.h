@@ -4,8 +4,9 @@
 // Where that happens (mimalloc's deferred free, or straight code) the program
 // may allocate. What it allocates is charged to the group that the call is
 // about; there is no reclaim for it, only the emergency reserve. The thread's
-// own group, its scope and the group of the call under way stand aside, and
-// come back afterwards, whatever the function did to them.
+// own group, its scope, the group of the call under way and what that has
+// mapped (own_map_state.h) stand aside, and come back afterwards, whatever the
+// function did to them.
 //
 // Bounds. A thread has theaps of 16 groups, and of 4 more while an allocation
 // is under way: with none left for the group, what the function allocates is

@@ -8,6 +8,8 @@ namespace umemcg {
 namespace {
 
 constexpr auto kRelaxed = std::memory_order_relaxed;
+// One that gives nothing may take so long, in all passes, to say so.
+constexpr uint32_t kPatienceUs = 10'000;
 
 constinit UMEMCG_TLS AskedShrinkers* t_asked = nullptr;
 
@@ -35,12 +37,15 @@ void AskedShrinkers::renew() {
   t_asked->clear();
 }
 
+void AskedShrinkers::begin_pass() { ++t_asked->pass_; }
+
 void AskedShrinkers::abandon() { t_asked = nullptr; }
 
 bool AskedShrinkers::is_useless(const ShrinkerRow& row,
                                 const Account& account) const {
   const Answer* answer = find(row, account);
-  return answer != nullptr && answer->useless;
+  if (answer == nullptr || answer->useless_in == 0) return false;
+  return answer->useless_in == pass_ || spent_us_[place_of(row)] > kPatienceUs;
 }
 
 size_t AskedShrinkers::counted(const ShrinkerRow& row,
@@ -59,7 +64,7 @@ void AskedShrinkers::keep_scan(const ShrinkerRow& row, const Account& account,
                                size_t freed) {
   Answer& answer = answer_of(row, account);
   answer.counted = 0;
-  answer.useless = freed == 0;
+  answer.useless_in = freed == 0 ? pass_ : 0;
 }
 
 uint64_t AskedShrinkers::add_time(const ShrinkerRow& row, uint64_t ns) {
@@ -79,6 +84,7 @@ void AskedShrinkers::note_overrun(const ShrinkerRow& row) {
 }
 
 void AskedShrinkers::clear() {
+  pass_ = 1;
   answers_made_ = 0;
   std::memset(spent_us_, 0, sizeof(spent_us_));
   std::memset(in_time_, 0, sizeof(in_time_));
@@ -112,7 +118,7 @@ AskedShrinkers::Answer& AskedShrinkers::answer_of(const ShrinkerRow& row,
     return answers_[known - answers_];
   }
   Answer& answer = answers_[answers_made_++ % kMostAnswers];
-  answer = {row.id.load(kRelaxed), &account, 0, false};
+  answer = {row.id.load(kRelaxed), 0, &account, 0};
   return answer;
 }
 

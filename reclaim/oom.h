@@ -46,8 +46,8 @@ struct OomCallback {
 };
 
 // Null `call`: none. Waits for a call under way, unless it is the caller's. 0;
-// or EDEADLK: the caller is in a shrinker, for whose end that call may wait, and
-// has waited for 500 ms.
+// or EDEADLK: the caller is in a shrinker, for whose end that call may wait,
+// and has waited for 500 ms.
 int set_oom_callback(const OomCallback& callback);
 
 // In the child of a fork: the thread that was in the callback is not here.

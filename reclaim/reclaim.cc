@@ -195,6 +195,17 @@ void shrink_all(ScanControl& sc) {
   if (!sc.done()) from_shrinkers(sc);
 }
 
+// Over `low` only if there is nothing else. The pages.
+int64_t shrink_twice(ScanControl& sc) {
+  AskedShrinkers::begin_pass();
+  shrink_all(sc);
+  if (sc.reclaimed == 0 && sc.low_skipped) {
+    sc.over_low = true;
+    shrink_all(sc);
+  }
+  return sc.reclaimed;
+}
+
 // Nothing came of it down to the last priority.
 void tell_of_failure(const ScanControl& sc) {
   for (int priority = kCriticalPriority; priority >= 0; --priority) {
@@ -218,17 +229,12 @@ int64_t try_to_free_pages(uint32_t group, int64_t pages, ReclaimReason reason,
   if (t_context.reclaiming || g_segment.group(group) == nullptr) return 0;
   ErrnoSaver saver;
   ReclaimingScope scope;
-  AskedShrinkers asked;
   Reclaimed own;
   const int64_t goal = pages > kReclaimBatch ? pages : kReclaimBatch;
   ScanControl sc{group,        group, goal, reason, sum != nullptr ? sum : &own,
                  wait_until_ns};
   UMEMCG_PROBE3(reclaim_begin, group, goal, static_cast<int>(reason));
-  shrink_all(sc);
-  if (sc.reclaimed == 0 && sc.low_skipped) {
-    sc.over_low = true;
-    shrink_all(sc);
-  }
+  AskedShrinkers::within([&] { return shrink_twice(sc); });
   if (sc.reclaimed == 0 && reason != ReclaimReason::kProactive &&
       reason != ReclaimReason::kRequest) {
     tell_of_failure(sc);

@@ -8,9 +8,10 @@
 //   run_shrinkers(account, pages)      shrinker_call.cc
 //     those of the group and of all, the cheapest first, of the same cost the
 //     one that was asked least recently:
-//       busy in another thread, or pausing: skipped
+//       busy in another thread, pausing, or of no use to this charge: skipped
 //       count: what there is; scan: frees as much as is still wanted
-//       took longer than its deadline: it pauses, from the next call on
+//       took longer than its deadline, in all its calls for this charge
+//       (asked_shrinkers.h): it pauses, from the next call on
 //
 // The table of them, and who may touch what in it: shrinker_table.h.
 #pragma once
@@ -45,7 +46,7 @@ struct ShrinkerSpec {
   ShrinkerCallbacks callbacks;
   const char* name;      // copied; null: it has none
   int cost;              // lower ones go first
-  uint32_t deadline_ms;  // of count and scan together; 0: the usual one
+  uint32_t deadline_ms;  // of all calls for a charge; 0: the usual one
   uint32_t group;        // for which it is
   uint64_t group_id;     // of that; 0: for all groups
 };

@@ -202,6 +202,23 @@ int64_t to_pages(size_t bytes) {
   return static_cast<int64_t>(bytes >> kPageShift);
 }
 
+int64_t count_all(Account& account) {
+  size_t bytes = 0;
+  for (ShrinkerRow* row : Candidates(account)) {
+    bytes += count_of(*row, account);
+  }
+  return to_pages(bytes);
+}
+
+int64_t run_all(Account& account, size_t wanted) {
+  size_t freed = 0;
+  for (ShrinkerRow* row : Candidates(account)) {
+    if (freed >= wanted) break;
+    freed += free_some(*row, account, wanted - freed);
+  }
+  return to_pages(freed);
+}
+
 }  // namespace
 
 constinit Hook<size_t(const ShrinkerCallbacks&, ShrinkerStep, Account&, size_t)>
@@ -221,12 +238,7 @@ bool has_shrinkers(const Account& account) {
 int64_t count_shrinkable(Account& account) {
   if (!may_call()) return 0;
   ErrnoSaver saver;
-  AskedShrinkers asked;
-  size_t bytes = 0;
-  for (ShrinkerRow* row : Candidates(account)) {
-    bytes += count_of(*row, account);
-  }
-  return to_pages(bytes);
+  return AskedShrinkers::within([&] { return count_all(account); });
 }
 
 int64_t run_shrinkers(Account& account, int64_t pages) {
@@ -236,13 +248,7 @@ int64_t run_shrinkers(Account& account, int64_t pages) {
   const size_t wanted = static_cast<size_t>(pages) < most
                             ? static_cast<size_t>(pages) << kPageShift
                             : kMostBytes;
-  AskedShrinkers asked;
-  size_t freed = 0;
-  for (ShrinkerRow* row : Candidates(account)) {
-    if (freed >= wanted) break;
-    freed += free_some(*row, account, wanted - freed);
-  }
-  return to_pages(freed);
+  return AskedShrinkers::within([&] { return run_all(account, wanted); });
 }
 
 void abandon_shrinker_call() {

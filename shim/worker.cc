@@ -146,10 +146,11 @@ void work_until_unwanted() {
 }
 
 // A shrinker that it has called has ended the thread: another one takes its
-// place.
+// place, after a while, as it may end in the same way.
 void end_by_exit(void*) {
   say_so(false);
   in_round.store(false, kSeqCst);
+  sys::sleep_ns(kMostRestNs);
   running.store(false, kSeqCst);
   if (wanted()) start_worker();
 }

@@ -12,6 +12,8 @@
 // up to 10 ms. So however much is told it is woken at most once a millisecond,
 // and takes little of a processor.
 //
+// A shrinker that ends it (pthread_exit) has it replaced by another.
+//
 // It runs with all signals blocked, holds no lock while it waits, and is not in
 // the child of a fork: there UMEMCG_WORKER=1 makes another one.
 #pragma once

@@ -307,9 +307,11 @@ typedef struct umemcg_shrinker {
   /* What it costs to make again what is freed: those with a lower cost are
    * asked first, those of the same cost in turn. */
   int cost;
-  /* How long count and scan may take together; 0: 100 ms. One that takes longer
-   * is said to on stderr (once), and not asked for 10 s, twice as long each
-   * time that it happens again in a row, 640 s at most. */
+  /* How long its calls for one allocation may take, count and scan, all of them
+   * together; 0: 100 ms. One that takes longer is said to on stderr (once), and
+   * not asked for 10 s, twice as long each time that it happens again in a row,
+   * 640 s at most. (One that frees nothing is left alone before that: for the
+   * rest of the allocation, once it took 10 ms.) */
   unsigned deadline_ms;
 } umemcg_shrinker;
 
@@ -469,10 +471,10 @@ int umemcg_peak_close(int peak);
 /* Registers the function of the policy `callback`, one for the process; NULL:
  * none, and such a charge fails. It is called with that group (a borrowed
  * handle), how much was asked for, and `arg`, on the thread that asked; one
- * call at a time: a thread that finds it busy waits, 500 ms at most, then fails
- * unless there is room. It returns nonzero if it has made room: the charge is
- * tried again (at most 16 times in a row without the group's usage falling);
- * 0: it fails.
+ * call at a time: a thread that finds it busy waits for its end or for room,
+ * 500 ms at most, then fails. It returns nonzero if it has made room: the
+ * charge is tried again (at most 16 times in a row without the group's usage
+ * falling below what it was, and 256 times in all); 0: it fails.
  *
  * What a shrinker may and must not do holds for it as well, but that what it
  * allocates is charged to the process's own group. It may register another one
@@ -480,6 +482,8 @@ int umemcg_peak_close(int peak);
  * way.
  *
  * 0, or -1 with errno:
+ *   EDEADLK the caller is in a shrinker, for whose end a call of the former
+ *           function may wait, which has not ended for 500 ms
  *   ENODEV  the process is not accounted */
 int umemcg_oom_callback(int (*callback)(umemcg_group* group, size_t bytes,
                                         void* arg),

@@ -126,14 +126,12 @@ TEST_F(OomCallback, MayEndTheProcess) {
   body_ = []() -> int { std::quick_exit(1); };
   EXPECT_EQ(in_child([&] {
               // The process's own group: what the callback charges.
-              if (umemcg_set(nullptr, "memory.max", "48M") != 0) return 2;
+              if (umemcg_set(nullptr, "memory.max", "4M") != 0) return 2;
               std::at_quick_exit([] {
                 Blocks blocks;
                 _exit(blocks.grow(12 * kMiB) ? 0 : 3);
               });
-              static Blocks rest;
-              while (rest.grow(kMiB)) {
-              }
+              umemcg_charge(group_, UMEMCG_KMEM, 24 * kMiB, 0);
               return 4;
             }),
             0);
@@ -144,11 +142,11 @@ TEST_F(OomCallback, IsAskedOnceByOperatorNew) {
   constexpr size_t kSize = 24 * kMiB;
   constexpr std::align_val_t kAlign{64};
   body_ = [] { return 0; };
-  EXPECT_THROW(operator new(kSize), std::bad_alloc);
+  EXPECT_THROW(touched(operator new(kSize), 1), std::bad_alloc);
   EXPECT_EQ(calls_, 1);
-  EXPECT_THROW(operator new[](kSize), std::bad_alloc);
+  EXPECT_THROW(touched(operator new[](kSize), 1), std::bad_alloc);
   EXPECT_EQ(calls_, 2);
-  EXPECT_THROW(operator new(kSize, kAlign), std::bad_alloc);
+  EXPECT_THROW(touched(operator new(kSize, kAlign), 1), std::bad_alloc);
   EXPECT_EQ(calls_, 3);
   EXPECT_EQ(operator new(kSize, std::nothrow), nullptr);
   EXPECT_EQ(calls_, 4);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -204,6 +205,85 @@ TEST_F(Request, AWriterThatIsKilledLeavesNothingLocked) {
   }
 }
 
+// A process of the group with a shrinker that ends the first thread that calls
+// it; nobody else of the process serves then, unless that is seen to.
+class Leaver {
+ public:
+  Leaver(const char* group, bool busy) {
+    void* memory = mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    board_ = new (memory) Board{};
+    child_ = fork();
+    if (child_ == 0) _exit(live(group, busy));
+    while (!board_->ready) usleep(1000);
+  }
+  ~Leaver() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+    munmap(board_, sizeof(Board));
+  }
+  Leaver(const Leaver&) = delete;
+  Leaver& operator=(const Leaver&) = delete;
+
+  // Asks until it was called so often.
+  bool is_called(umemcg_group* group, int times) {
+    for (int i = 0; i < 200 && board_->calls < times; ++i) {
+      umemcg_set(group, "memory.reclaim", "1M");
+      usleep(5000);
+    }
+    return board_->calls >= times;
+  }
+
+ private:
+  struct Board {
+    std::atomic<bool> ready;
+    std::atomic<int> calls;
+  };
+
+  static size_t count(umemcg_group*, void*) { return kMiB; }
+  static size_t scan(umemcg_group*, size_t, void* board) {
+    if (static_cast<Board*>(board)->calls++ == 0) pthread_exit(nullptr);
+    return UMEMCG_SHRINK_STOP;
+  }
+  // Charged anew all the time, so that it comes by.
+  static void* allocate(void*) {
+    for (;;) {
+      umemcg_charge(nullptr, UMEMCG_MMAP, 40 * 4096, 0);
+      umemcg_uncharge(nullptr, UMEMCG_MMAP, 40 * 4096);
+      free(malloc(100));
+      usleep(100);
+    }
+  }
+
+  int live(const char* path, bool busy) {
+    alarm(60);
+    if (umemcg_thread_set(umemcg_group_open(path, 0), nullptr) != 0) return 1;
+    touched(malloc(4 * kMiB), 4 * kMiB);
+    umemcg_shrinker shrinker{};
+    shrinker.size = sizeof(shrinker);
+    shrinker.count = count;
+    shrinker.scan = scan;
+    shrinker.arg = board_;
+    shrinker.deadline_ms = 60'000;
+    if (umemcg_shrinker_register(nullptr, &shrinker) <= 0) return 1;
+    board_->ready = true;
+    pthread_t thread;
+    for (int i = 0; busy && i < 2; ++i) {
+      pthread_create(&thread, nullptr, allocate, nullptr);
+    }
+    for (;;) pause();
+  }
+
+  Board* board_;
+  pid_t child_;
+};
+
+TEST_F(Request, AThreadThatEndsWhileItServesLeavesItToOthers) {
+  Opened group("/leaving");
+  Leaver leaver("/leaving", true);
+  EXPECT_TRUE(leaver.is_called(group, 3));
+}
+
 // Groups that it has nothing in are not its business.
 TEST_F(Request, OthersAreLeftAlone) {
   Opened group("/mine");
@@ -212,6 +292,12 @@ TEST_F(Request, OthersAreLeftAlone) {
   const int64_t before = number(other, "memory.current");
   EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), -1);
   EXPECT_GE(number(other, "memory.current"), before - int64_t{kMiB});
+}
+
+TEST(RequestWorker, AWorkerThatEndsIsReplaced) {
+  Opened group("/leaving");
+  Leaver leaver("/leaving", false);
+  EXPECT_TRUE(leaver.is_called(group, 3));
 }
 
 // With UMEMCG_WORKER=1 one that sleeps gives, too.

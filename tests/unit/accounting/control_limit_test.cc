@@ -144,9 +144,10 @@ TEST_F(ControlLimitTest, ReclaimTakesBytesAndASwappiness) {
   }
   EXPECT_TRUE(asked.empty());
   for (const char* value :
-       {"", " ", "\n", " \t\n", "max", "swappiness=60", "swappiness=60 1M", "1M swappiness=201",
-        "1M swappiness=", "1M swappiness=-1", "1M swappiness", "1M swap=1",
-        "1M 1M", "1.5M", "-1", "M", "1M swappiness=6x", "1M swappiness=+6"}) {
+       {"", " ", "\n", " \t\n", "max", "swappiness=60", "swappiness=60 1M",
+        "1M swappiness=201", "1M swappiness=", "1M swappiness=-1",
+        "1M swappiness", "1M swap=1", "1M 1M", "1.5M", "-1", "M",
+        "1M swappiness=6x", "1M swappiness=+6"}) {
     EXPECT_EQ(store("memory.reclaim", value), EINVAL) << value;
   }
   EXPECT_EQ(store("memory.reclaim", std::string(100, '1')), EINVAL);

@@ -35,6 +35,13 @@ class ShrinkerReclaimTest : public AllocTest {
     range_->decommit(freed_, pages);
     freed_ += pages;
   }
+  // All that the group may have, so what is used must go.
+  bool charge_all() {
+    install_reclaim({false});
+    ChargeRequest request{account_, 2 * kUsed, 0};
+    EXPECT_FALSE(account_try_charge(*account_, request.pages, &request.failed));
+    return charge_with_reclaim(request);
+  }
   SourceCounts& source(Source which) {
     return g_segment.group(account_->group)->sources[static_cast<int>(which)];
   }
@@ -90,20 +97,28 @@ TEST_F(ShrinkerReclaimTest, WhatIsOnlySaidDoesNotCount) {
   EXPECT_EQ(kUsed, usage(*account_));
 }
 
-// Not at each priority of each pass.
 TEST_F(ShrinkerReclaimTest, OneThatGivesNothingHoldsNobodyUp) {
   Cache cache(kUsed * kPageSize, Cache::of(*account_));
   cache.says = kShrinkStop;
-  install_reclaim({false});
-  ChargeRequest request{account_, 2 * kUsed, 0};
-  PageCounter* failed = nullptr;
-  ASSERT_FALSE(account_try_charge(*account_, request.pages, &failed));
-  request.failed = failed;
-  EXPECT_FALSE(charge_with_reclaim(request));
+  cache.in_count = [] { sys::sleep_ns(11'000'000); };
+  EXPECT_FALSE(charge_all());
   EXPECT_EQ(1, cache.counted);
   EXPECT_EQ(1, cache.scanned);
-  EXPECT_FALSE(charge_with_reclaim(request));
+  EXPECT_FALSE(charge_all());
   EXPECT_EQ(2, cache.scanned);
+}
+
+// A lock that it needs is another's for a while.
+TEST_F(ShrinkerReclaimTest, OneThatCannotYetIsAskedAgain) {
+  Cache cache(kUsed * kPageSize, Cache::of(*account_));
+  cache.says = kShrinkStop;
+  cache.in_scan = [&] {
+    if (cache.scanned <= 3) return;
+    cache.says = 0;
+    free_pages(cache);
+  };
+  EXPECT_TRUE(charge_all());
+  account_uncharge(*account_, 2 * kUsed);
 }
 
 TEST_F(ShrinkerReclaimTest, IsNotAskedFromWithin) {

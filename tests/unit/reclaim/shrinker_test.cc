@@ -284,7 +284,7 @@ TEST_F(ShrinkerTest, WhatItCountedIsOfOneGroup) {
   EXPECT_EQ(2, cache.counted);
 }
 
-TEST_F(ShrinkerTest, OneThatGivesNothingIsAskedOnce) {
+TEST_F(ShrinkerTest, OneThatGivesNothingIsAskedOnceInAPass) {
   Account& other = new_account();
   Cache cache(8 * kPage);
   cache.says = kShrinkStop;
@@ -300,10 +300,25 @@ TEST_F(ShrinkerTest, OneThatGivesNothingIsAskedOnce) {
     cache.says = 0;
     EXPECT_EQ(1, count_and_scan(other, 1));
     EXPECT_EQ(0, count_and_scan(*account_, 1));
+    AskedShrinkers::begin_pass();
+    EXPECT_EQ(1, count_and_scan(*account_, 1));
+    EXPECT_TRUE(has_shrinkers(*account_));
     AskedShrinkers::renew();
     EXPECT_EQ(1, count_and_scan(*account_, 1));
   }
   EXPECT_EQ(1, count_and_scan(*account_, 1));
+}
+
+TEST_F(ShrinkerTest, OneThatGivesNothingForLongIsAskedOnce) {
+  Cache cache(8 * kPage);
+  cache.in_scan = [] { sleep_ms(12); };
+  cache.says = kShrinkStop;
+  AskedShrinkers asked;
+  EXPECT_EQ(0, count_and_scan(*account_, 1));
+  AskedShrinkers::begin_pass();
+  EXPECT_FALSE(has_shrinkers(*account_));
+  AskedShrinkers::renew();
+  EXPECT_TRUE(has_shrinkers(*account_));
 }
 
 TEST_F(ShrinkerTest, TheDeadlineIsForAllCalls) {
