@@ -8,8 +8,8 @@
 #include <thread>
 
 #include "accounting/event.h"
-#include "accounting/process.h"
 #include "accounting/gate.h"
+#include "accounting/process.h"
 #include "reclaim/charge.h"
 #include "reclaim/charge_object.h"
 #include "stock/press.h"
