@@ -9,18 +9,12 @@
 #include "accounting/account.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
-#include "alloc/heap.h"
-#include "alloc/zombie.h"
 #include "bench/micro/threads.h"
 #include "reclaim/charge_object.h"
 #include "stock/current.h"
 #include "stock/stock.h"
 
 namespace umemcg {
-
-// There is no heap here.
-void collect_thread() {}
-bool give_back_records() { return false; }
 
 namespace {
 
