@@ -73,9 +73,11 @@ bool reparent() {
 // Whoever is in the middle of giving pages back is waited for, and the attempt
 // repeated: that is not the request's failure, and no retry.
 bool charge_patiently(ChargeRequest& request, uint64_t deadline) {
+  // (Where groups come and go all the time, there is always something.)
+  int reparents = kRetries;
   while (!charge_exactly(request)) {
     if (request.kind_refused) return false;
-    if (reparent()) continue;
+    if (reparents-- > 0 && reparent()) continue;
     if (sys::monotonic_ns() >= deadline) return false;
     if (!wait_for_others(deadline) && !wait_for_tree(deadline)) return false;
   }

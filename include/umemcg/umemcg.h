@@ -175,7 +175,7 @@ umemcg_group* umemcg_thread_get(void);
  * memory. */
 enum {
   UMEMCG_NOWAIT = 1,        /* no reclaim and no sleep: fail at once */
-  UMEMCG_NORETRY = 2,       /* one round of reclaim */
+  UMEMCG_NORETRY = 2,       /* one round of reclaim, one more after a drain */
   UMEMCG_RETRY_MAYFAIL = 4, /* all rounds, but no out-of-memory handling */
   UMEMCG_NOFAIL = 8         /* goes over the limit rather than fail; counted */
 };
