@@ -30,6 +30,12 @@ std::string advice(const ControlFile& file, uint32_t group, int error) {
         return "write bytes with an optional suffix K M G T P E, and perhaps "
                "swappiness=0 to 200 or max";
       }
+      if (name == "memory.oom.policy") {
+        return "write fail, kill, callback, wait or 'wait MILLISECONDS'";
+      }
+      if (name == "memory.oom.group" || name == "cgroup.pressure") {
+        return "write 0 or 1";
+      }
       if (name == "cgroup.subtree_control") {
         return "write +memory or -memory";
       }

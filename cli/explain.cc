@@ -93,9 +93,10 @@ void advise_on_cached(const Explanation& of, std::vector<Advice>* advice) {
     if (ended) continue;  // its children's copy of it
     advice->push_back(
         size_of(pages) + " are cached in " + name_of_process(process) +
-        (is_asleep(*slot)
-             ? ", which sleeps: UMEMCG_WORKER=1 lets it give them back"
-             : ", which gives them back when it is asked"));
+        (is_asleep(*slot) ? ", which has not come by to give them back: with "
+                            "UMEMCG_WORKER=1 "
+                            "it does so at once"
+                          : ", which gives them back when it is asked"));
   }
   const int64_t ahead = stock_pages(g_segment, of.group);
   if (ahead >= kWorthPages) {
@@ -122,7 +123,10 @@ void advise_on_processes(const Explanation& of, std::vector<Advice>* advice) {
     } else if ((slot.flags.load(kRelaxed) & kProcessShrinkers) != 0 &&
                !shrinkers_gave) {
       advice->push_back("the shrinkers of " + name_of_process(i) +
-                        " gave nothing at the last refusal");
+                        (is_asleep(slot)
+                             ? " were not reached: with UMEMCG_WORKER=1 they "
+                               "are asked at once"
+                             : " gave nothing at the last refusal"));
     }
   }
 }

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
 
 #include "accounting/mem_cgroup.h"
+#include "accounting/oom_policy.h"
 #include "accounting/report.h"
 #include "accounting/size.h"
 #include "accounting/tree_change.h"
@@ -53,15 +55,35 @@ std::string group_name(const RunOptions& options) {
          std::to_string(::getpid());
 }
 
+// As for a program that makes the group itself: what is not said on the command
+// line is taken from there. (A bad value is told by the program.)
+void take_environment(RunOptions& options) {
+  auto take = [](const char* name, std::optional<int64_t>& pages) {
+    const char* text = std::getenv(name);
+    int64_t value;
+    if (pages || text == nullptr || parse_size(text, &value) != 0) return;
+    pages = value;
+  };
+  take("UMEMCG_MAX", options.max);
+  take("UMEMCG_HIGH", options.high);
+  take("UMEMCG_LOW", options.low);
+  take("UMEMCG_MIN", options.min);
+  take("UMEMCG_RESERVE", options.reserve);
+  if (options.reserve == kPageCounterMax) options.reserve.reset();
+  const char* oom = std::getenv("UMEMCG_OOM");
+  if (options.oom.empty() && oom != nullptr) options.oom = oom;
+}
+
 // Makes the group with its limits; empty, or what went wrong.
-std::string make_group(const RunOptions& options, const std::string& path) {
+std::string make_group(RunOptions options, const std::string& path) {
   if (path.find_first_not_of('/') == std::string::npos) {
     return "the group " + path +
            " is the root, which has no limits; name one "
            "below it, such as /a";
   }
   uint32_t index;
-  int error = create_group(g_segment, path.c_str(), &index);
+  bool made = false;
+  int error = create_group(g_segment, path.c_str(), &index, &made);
   if (error != 0) {
     return "the group " + path + " cannot be made (" + strerrordesc_np(error) +
            ")";
@@ -69,6 +91,7 @@ std::string make_group(const RunOptions& options, const std::string& path) {
   // (Killed in the middle of it, what protection sums up would be wrong.)
   TreeChange change(g_segment);
   if (!change.held()) return "the domain's lock could not be had; try again";
+  if (made) take_environment(options);
   Group& group = *g_segment.group(index);
   if (options.max) {
     group.memory.store_max(*options.max);
@@ -78,6 +101,7 @@ std::string make_group(const RunOptions& options, const std::string& path) {
   if (options.high) group.high.store(*options.high, std::memory_order_relaxed);
   if (options.low) group.memory.set_low(*options.low);
   if (options.min) group.memory.set_min(*options.min);
+  if (!options.oom.empty()) set_oom_policy(group, options.oom.c_str());
   return "";
 }
 
@@ -128,6 +152,18 @@ void add_run_command(CLI::App& app, RunOptions& options, Action& chosen) {
   add_size(run, "--reserve", options.reserve,
            "over max, for small requests after a refusal (default 1 % of "
            "max, 64K to 256K)");
+  run->add_option("--oom", options.oom,
+                  "what happens when nothing can be reclaimed")
+      ->type_name("POLICY")
+      ->check([](const std::string& text) {
+        OomPolicy policy;
+        uint32_t wait_ms;
+        return parse_oom_policy(text.c_str(), &policy, &wait_ms) == 0
+                   ? std::string()
+                   : "'" + text +
+                         "' is not a policy: fail, kill, callback, wait or "
+                         "'wait MILLISECONDS'";
+      });
   run->add_option("--group", options.group, "group to run in, such as /a/b")
       ->type_name("PATH");
   run->add_option("--domain", options.domain,

@@ -12,6 +12,7 @@ namespace umemcg {
 
 struct RunOptions {
   std::optional<int64_t> max, high, low, min, reserve;  // pages
+  std::string oom;                                      // memory.oom.policy
   std::string group;
   std::string domain;
   std::string report;  // a file, "-" for stderr; empty: none

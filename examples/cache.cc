@@ -44,7 +44,9 @@ class Cache {
   }
 
   // [readme]
-  // What a shrinker needs: how much there is, and letting go of some of it.
+  // What a shrinker needs: how much there is, and letting go of some of it. It
+  // is called in the middle of an allocation, of this very thread perhaps: so
+  // allocate what goes into the cache before you take its lock.
   size_t count(umemcg_group*) {
     std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
     return lock ? bytes_ : 0;
@@ -102,7 +104,7 @@ int main(int argc, char** argv) {
   umemcg::shrinker shrinker;
   umemcg::shrinker_options options;
   options.name = "blobs";
-  options.deadline_ms = 1000;  // of a call: one that is slower is left alone
+  options.deadline_ms = 1000;  // for all its calls in one allocation
   if (shrinks) shrinker = umemcg::shrinker::of(group, cache, options);
 
   std::vector<std::unique_ptr<char[]>> blocks;

@@ -51,7 +51,16 @@ void report_kill(const ChargeRequest& request, uint32_t group,
   line.text("; for a request of ").bytes(bytes(request.pages)).text(" by ");
   line.signed_number(sys::process_id()).text(", killing ");
   describe_process(g_segment, process, line);
-  print_line(line.text(", which has ").bytes(bytes(pages)));
+  line.text(", which has ").bytes(bytes(pages));
+  const uint32_t its =
+      g_segment.process(process)->group.load(std::memory_order_relaxed);
+  const uint32_t together = oom_group_of(g_segment, its, group);
+  if (together != kNone) {
+    line.text(", and all others in ");
+    group_path(g_segment, together, line);
+    line.text(" (memory.oom.group)");
+  }
+  print_line(line);
 }
 
 void report_refusal(const ChargeRequest& request, uint32_t group) {

@@ -3,7 +3,9 @@
 #include <cstring>
 
 #include "accounting/vmpressure.h"
+#include "base/check.h"
 #include "base/sys.h"
+#include "base/text.h"
 
 namespace umemcg {
 namespace {
@@ -27,6 +29,7 @@ constinit std::atomic<uint64_t> charges{0};
 // The thread's charge has failed by it, and its allocation not yet.
 constinit UMEMCG_TLS bool t_injected = false;
 constinit std::atomic<uint64_t> last_pressure_ms{0};
+constinit std::atomic<bool> said{false};
 
 // Reads a decimal number, and a fraction if `scale` has room for one: in
 // units of 1 / scale. Null if there is none, or it is too large.
@@ -130,10 +133,16 @@ bool inject_failure(const Account& account) {
   if (t_injected) return true;
   if (settings.pressure != kNoPressure) force_pressure(account);
   const uint64_t number = charges.fetch_add(1, kRelaxed) + 1;
-  t_injected = (settings.every != 0 && number % settings.every == 0) ||
-               number > settings.after ||
-               (settings.probability != 0 && by_chance(number));
-  return t_injected;
+  const bool fails = (settings.every != 0 && number % settings.every == 0) ||
+                     number > settings.after ||
+                     (settings.probability != 0 && by_chance(number));
+  t_injected = fails;
+  if (fails && first_time(said)) {
+    Line line;
+    line.text("UMEMCG_FAIL: charge ").number(number);
+    print_line(line.text(" fails (later ones are not printed)"));
+  }
+  return fails;
 }
 
 bool take_injected(bool again) {

@@ -1,10 +1,11 @@
 """A program at its limit gets MemoryError, not a kill; without one, nothing."""
 
 import shlex
+import signal
 import sys
 
 from harness import (HOG_LIMIT, MIB, RESERVE, check, check_hog_stopped,
-                     clean_environment, main)
+                     clean_environment, main, plain)
 
 
 def hog_stops_at_the_limit(umemcg):
@@ -124,9 +125,29 @@ def reserve_may_be_zero(umemcg):
     check(peak <= HOG_LIMIT, f"peak {peak} with no reserve", outcome)
 
 
+def what_is_not_said_comes_from_the_environment(umemcg):
+    env = clean_environment(UMEMCG_MAX="64M")
+    check_hog_stopped(umemcg.run(umemcg.hog(), env=env))
+    env = clean_environment(UMEMCG_MAX="1G")
+    check_hog_stopped(umemcg.run(umemcg.hog(), max="64M", env=env))
+    env = clean_environment(UMEMCG_MAX="64M", UMEMCG_OOM="kill")
+    outcome = umemcg.run(umemcg.hog(), env=env)
+    check(outcome.status == 128 + signal.SIGKILL, "not killed", outcome)
+
+
+def the_policy_is_chosen(umemcg):
+    command = umemcg.run_command(umemcg.hog(), ["--max", "64M", "--oom", "kill"])
+    outcome = plain(command)
+    check(outcome.status == 128 + signal.SIGKILL, "not killed", outcome)
+    outcome = plain(umemcg.run_command(umemcg.hog(), ["--oom", "flee"]))
+    check(outcome.status != 0 and b"'flee' is not a policy" in outcome.stderr,
+          "a policy that is none was taken", outcome)
+
+
 if __name__ == "__main__":
     main([hog_stops_at_the_limit, hog_through_the_path, no_limit_no_hindrance,
           room_left_is_no_refusal, one_block_over_the_limit,
           limit_is_met_again_and_again, children_share_the_limit,
           forked_child_shares_the_limit, what_a_parent_freed_is_its_childrens,
-          nested_run, reserve_may_be_zero])
+          nested_run, reserve_may_be_zero,
+          what_is_not_said_comes_from_the_environment, the_policy_is_chosen])

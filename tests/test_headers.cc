@@ -1,0 +1,2 @@
+// What precompiles gtest.h for the tests (tests/CMakeLists.txt).
+int main() {}
