@@ -139,6 +139,11 @@ bool is_ending(const ProcessSlot& slot) {
   return (flags & (kProcessExiting | kProcessVictim)) != 0;
 }
 
+bool process_is_leaving() {
+  const ProcessSlot* self = own_process();
+  return self != nullptr && is_ending(*self);
+}
+
 void mark_exiting() {
   exiting.store(sys::process_id(), kRelaxed);
   ProcessSlot* self = own_process();

@@ -35,6 +35,8 @@ extern constinit const char* g_oom_score_folder;
 // kProcessVictim. Async-signal-safe.
 void mark_ending(ProcessSlot& slot, ProcessFlag flag);
 bool is_ending(const ProcessSlot& slot);
+// Whether the calling process is.
+bool process_is_leaving();
 
 // The calling process is exiting: what it charges is not refused any more, up
 // to kMostForcedPages. The child of a fork that has no slot yet has it in the

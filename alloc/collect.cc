@@ -3,6 +3,8 @@
 #include <mimalloc.h>
 
 #include "accounting/mem_cgroup.h"
+#include "accounting/process.h"
+#include "accounting/stat_line.h"
 #include "alloc/account_heap.h"
 #include "alloc/attention.h"
 #include "alloc/thread_heaps.h"
@@ -76,18 +78,28 @@ Place* claim_place() {
   return nullptr;
 }
 
-// Of the accounts of this process in the subtree; *cached: the pages that they
-// have cached.
-uint64_t accounts_in(uint32_t group, int64_t* cached) {
+// Of the accounts of this process in the subtree.
+uint64_t accounts_in(uint32_t group) {
   uint64_t bits = 0;
-  *cached = 0;
   for (uint32_t id = 1; id <= account_count(); ++id) {
     const Account& account = *account_at(id);
     if (!in_subtree(g_segment, account.charged.load(kRelaxed), group)) continue;
     bits |= bit_of(account);
-    *cached += account.cached_pages.load(kRelaxed);
   }
   return bits;
+}
+
+// Who has anything in a heap has charged it, and so has a line. Without other
+// threads the exported functions need not look from now on.
+bool has_other_threads() {
+  for (uint32_t i = 0; i < g_segment.lines_used(); ++i) {
+    const StockLine* line = g_segment.line(i);
+    if (line != thread_line() &&
+        line->owner.load(kRelaxed) == this_process() + 1) {
+      return true;
+    }
+  }
+  return false;
 }
 
 // Raises the request; its number.
@@ -179,10 +191,10 @@ void answer(uint32_t number) {
 constinit std::atomic<uint64_t> g_collect_request{0};
 constinit UMEMCG_TLS uint32_t t_collected = 0;
 
-int64_t ask_threads_to_collect(uint32_t group, uint64_t wait_ns) {
-  int64_t before;
-  const uint64_t accounts = accounts_in(group, &before);
-  if (accounts == 0) return 0;
+void ask_threads_to_collect(uint32_t group, uint64_t wait_ns) {
+  if (!has_other_threads()) return;
+  const uint64_t accounts = accounts_in(group);
+  if (accounts == 0) return;
   const uint32_t number = publish(group);
   // The asker has collected its own, or does so without being asked.
   t_collected = number;
@@ -193,9 +205,6 @@ int64_t ask_threads_to_collect(uint32_t group, uint64_t wait_ns) {
   while (awaited.any(sys::monotonic_ns() >= deadline)) {
     sys::sleep_ns(kLookNs);
   }
-  int64_t after;
-  accounts_in(group, &after);
-  return after > before ? after - before : 0;
 }
 
 void collect_as_asked() {

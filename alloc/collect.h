@@ -28,9 +28,9 @@ extern constinit UMEMCG_TLS uint32_t t_collected;
 
 // Asks all other threads of the process that have theaps for groups in the
 // subtree of `group`, and waits at most `wait_ns` for those that usually
-// answer. The pages that were collected meanwhile, as far as known. REQUIRES:
-// no lock of ours is held.
-int64_t ask_threads_to_collect(uint32_t group, uint64_t wait_ns);
+// answer: what they collect is cached then. Nothing if the process has no other
+// thread. REQUIRES: no lock of ours is held.
+void ask_threads_to_collect(uint32_t group, uint64_t wait_ns);
 
 // Whether the calling thread is asked. Two loads.
 UMEMCG_FAST bool asked_to_collect() {

@@ -60,11 +60,6 @@ bool has_room(const ChargeRequest& request, uint32_t group) {
   return g_segment.group(group)->memory.margin() >= request.pages;
 }
 
-bool on_its_way_out() {
-  const ProcessSlot* self = own_process();
-  return self != nullptr && is_ending(*self);
-}
-
 // 1, 2, 4 .. 10 ms.
 void sleep_longer(uint64_t* ns) {
   sys::sleep_ns(*ns);
@@ -185,7 +180,8 @@ OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
     const uint64_t now = sys::monotonic_ns();
     if (now >= request.oom_deadline_ns) return OomVerdict::kNoMemory;
     // (A process on its way out may charge over the limit now, or is refused.)
-    if (changed(request, group) || on_its_way_out()) return OomVerdict::kRetry;
+    if (changed(request, group) || process_is_leaving())
+      return OomVerdict::kRetry;
     if (now >= reclaim_at) {
       reclaim_at = now + kReclaimPauseNs;
       AskedShrinkers::renew();

@@ -167,7 +167,7 @@ void from_shrinkers(ScanControl& sc) {
   if (!any_shrinkers()) return;
   SourceTimer timer(sc, Source::kShrinkers);
   const int64_t before = sc.reclaimed;
-  shrink_over_soft_limit(sc, kShrinkerSpread, sc);
+  shrink_over_soft_limit(sc, kShrinkerSpread);
   if (!sc.done()) shrink_spread(sc, kShrinkerSpread);
   // What was allocated by another thread is free when that has collected.
   if (!sc.done() && sc.reclaimed == before) {
@@ -181,7 +181,7 @@ void shrink_all(ScanControl& sc) {
   const bool alone = sc.reason == ReclaimReason::kRequest;
   {
     SourceTimer timer(sc, Source::kCached);
-    shrink_over_soft_limit(sc, spread_cached(Source::kCached), sc);
+    shrink_over_soft_limit(sc, spread_cached(Source::kCached));
   }
   if (!sc.done()) from_cached(sc, Source::kCached);
   if (!sc.done()) from_heaps(sc);

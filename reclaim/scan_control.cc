@@ -144,12 +144,11 @@ void shrink_spread(ScanControl& sc, const Spread& spread) {
   }
 }
 
-void shrink_over_soft_limit(const ScanControl& sc, const Spread& spread,
-                            ScanControl& total) {
+void shrink_over_soft_limit(ScanControl& sc, const Spread& spread) {
   // Groups further over it than this have had their turn.
   int64_t ceiling = INT64_MAX;
   constexpr int kMostTurns = 8;
-  for (int i = 0; i < kMostTurns && !total.done(); ++i) {
+  for (int i = 0; i < kMostTurns && !sc.done(); ++i) {
     uint32_t worst = kNone;
     int64_t most = 0;
     for_each_account(sc.root, spread, [&](Account& account) {
@@ -165,11 +164,11 @@ void shrink_over_soft_limit(const ScanControl& sc, const Spread& spread,
     if (worst == kNone) return;
     ScanControl one = sc;
     one.within = worst;
-    one.goal = least(most, total.left());
+    one.goal = least(most, sc.left());
     one.reclaimed = 0;
     one.over_low = false;
     shrink_spread(one, spread);
-    total.reclaimed += one.reclaimed;
+    sc.reclaimed += one.reclaimed;
     ceiling = most;
   }
 }

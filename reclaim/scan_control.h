@@ -47,7 +47,6 @@ void shrink_spread(ScanControl& sc, const Spread& spread);
 
 // Groups over their soft limit go first, the largest excess first: takes from
 // them what they have too much.
-void shrink_over_soft_limit(const ScanControl& sc, const Spread& spread,
-                            ScanControl& total);
+void shrink_over_soft_limit(ScanControl& sc, const Spread& spread);
 
 }  // namespace umemcg

@@ -5,6 +5,7 @@
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/psi.h"
+#include "accounting/victim.h"
 #include "base/errno_saver.h"
 #include "base/probe.h"
 #include "base/sys.h"
@@ -168,12 +169,6 @@ bool may_pay() {
 }
 
 }  // namespace
-
-bool process_is_leaving() {
-  const ProcessSlot* slot = g_segment.process(this_process());
-  return slot != nullptr &&
-         (slot->flags.load(kRelaxed) & (kProcessExiting | kProcessVictim)) != 0;
-}
 
 // pages x (over / high)^2 in units of 2^-40 s, as the kernel has it in jiffies.
 uint64_t high_delay_ns(int64_t pages, int64_t usage, int64_t high) {

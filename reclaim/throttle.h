@@ -39,7 +39,4 @@ void handle_over_high();
 // Reclaims for threads of the process that could not pay: high_work_func.
 void work_off_over_high();
 
-// Whether the process is on its way out: exiting, or chosen as a victim.
-bool process_is_leaving();
-
 }  // namespace umemcg

@@ -1,6 +1,6 @@
 // try_charge_memcg in its two halves. The fast half here runs in the commit
 // hook: it charges or refuses, and never sleeps, calls back or allocates. What
-// it refused is kept in a record for the slow half (reclaim/reclaim.h), which
+// it refused is kept in a record for the slow half (reclaim/charge.h), which
 // runs where freeing and collecting are allowed.
 #pragma once
 

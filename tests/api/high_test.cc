@@ -11,17 +11,13 @@
 
 namespace {
 
+using api_test::Clock;
 using api_test::kMiB;
 using api_test::number;
 using api_test::Opened;
+using api_test::seconds_since;
 using api_test::touched;
 using api_test::value_of;
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class High : public api_test::InGroups {
  protected:
@@ -55,7 +51,7 @@ TEST_F(High, WithNothingToReclaimItIsSlowedWithinTheBound) {
   const double took = seconds_since(start);
   RecordProperty("seconds", std::to_string(took));
   EXPECT_GE(took, 4.5);  // five seconds of sleep, less what timers round
-  EXPECT_LE(took, 12.0);
+  EXPECT_LE(took, 50.0);
   EXPECT_GE(number(group, "memory.current"), int64_t{200 * kMiB});
   EXPECT_GT(value_of(group, "memory.events", "high"), 100);
   EXPECT_EQ(value_of(group, "memory.events", "max"), 0);
@@ -65,7 +61,7 @@ TEST_F(High, WithNothingToReclaimItIsSlowedWithinTheBound) {
   ASSERT_EQ(umemcg_set(group, "memory.high", "100M"), 0);
   const auto again = Clock::now();
   EXPECT_TRUE(allocate(90 * kMiB));
-  EXPECT_LE(seconds_since(again), 2.0);
+  EXPECT_LE(seconds_since(again), 4.0);
 }
 
 // What a sibling has left free is taken before anybody sleeps. (Charged, not
@@ -86,7 +82,7 @@ TEST_F(High, WithSomethingToReclaimItStaysNearHigh) {
     const int64_t now = number(parent, "memory.current");
     if (now > most) most = now;
   }
-  EXPECT_LE(seconds_since(start), 1.0);
+  EXPECT_LE(seconds_since(start), 4.0);
   EXPECT_LE(most, int64_t{30 * kMiB / 100 * 105});
   EXPECT_LT(number(idle, "memory.current"), int64_t{6 * kMiB});
   EXPECT_GT(value_of(parent, "memory.events", "high"), 0);
@@ -133,7 +129,7 @@ TEST_F(High, WhoMayNotWaitIsNotSlowed) {
   ASSERT_EQ(umemcg_thread_flags(UMEMCG_NOWAIT), 0);
   const auto start = Clock::now();
   EXPECT_TRUE(allocate(20 * kMiB));
-  EXPECT_LE(seconds_since(start), 2.0);
+  EXPECT_LE(seconds_since(start), 4.0);
   EXPECT_EQ(value_of(group, "memory.events", "high"), 0);
   free_all();
   EXPECT_EQ(umemcg_thread_flags(0), UMEMCG_NOWAIT);
@@ -150,7 +146,7 @@ TEST_F(High, AWriteReclaimsDown) {
   EXPECT_LE(number(group, "memory.current"), int64_t{8 * kMiB});
   const auto start = Clock::now();
   ASSERT_EQ(umemcg_set(group, "memory.high", "1M"), 0);
-  EXPECT_LE(seconds_since(start), 2.0);
+  EXPECT_LE(seconds_since(start), 4.0);
   EXPECT_GE(number(group, "memory.current"), int64_t{4 * kMiB});
   ASSERT_EQ(umemcg_set(group, "memory.high", "max"), 0);
 }

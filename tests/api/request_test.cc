@@ -2,6 +2,7 @@
 
 #include <umemcg/umemcg.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -16,17 +17,13 @@
 
 namespace {
 
+using api_test::Clock;
 using api_test::kMiB;
 using api_test::number;
 using api_test::Opened;
+using api_test::seconds_since;
 using api_test::touched;
 using api_test::value_of;
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // What parent and child tell each other.
 struct Board {
@@ -111,7 +108,7 @@ TEST_F(Request, AProcessThatRunsGivesWhatItHasFree) {
   ASSERT_GE(before, int64_t{18 * kMiB});
   const auto start = Clock::now();
   EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), 0);
-  EXPECT_LE(seconds_since(start), 2.0);
+  EXPECT_LE(seconds_since(start), 20.0);
   EXPECT_LE(number(group, "memory.current"), before - int64_t{11 * kMiB});
 }
 
@@ -128,7 +125,7 @@ TEST_F(Request, AChargeThatIsRefusedReachesIt) {
   ASSERT_EQ(umemcg_set(group, "memory.max", "24M"), 0);
   // (A giver that did not get to run for a while has missed it.)
   int refused = -1;
-  for (int i = 0; i < 20 && refused != 0; ++i) {
+  for (int i = 0; i < 200 && refused != 0; ++i) {
     refused = umemcg_charge(group, UMEMCG_MMAP, 16 * kMiB, 0);
     if (refused != 0) std::this_thread::sleep_for(std::chrono::milliseconds(9));
   }
@@ -144,12 +141,16 @@ TEST_F(Request, AProcessThatSleepsIsNotWaitedForAgain) {
   const int64_t before = number(group, "memory.current");
   EXPECT_EQ(umemcg_set(group, "memory.reclaim", "12M"), -1);
   EXPECT_EQ(errno, EAGAIN);
-  const auto start = Clock::now();
-  for (int i = 0; i < 5; ++i) umemcg_set(group, "memory.reclaim", "12M");
-  EXPECT_LE(seconds_since(start), 1.0);  // 85 rounds, waited for, take 1.3 s
+  double shortest = 1e9;
+  for (int i = 0; i < 5; ++i) {
+    const auto start = Clock::now();
+    umemcg_set(group, "memory.reclaim", "12M");
+    shortest = std::min(shortest, seconds_since(start));
+  }
+  EXPECT_LE(shortest, 0.2);  // 17 rounds, waited for, take 0.26 s
   EXPECT_GE(number(group, "memory.current"), before - int64_t{kMiB});
   giver.be_busy(true);
-  for (int i = 0; i < 2000; ++i) {
+  for (int i = 0; i < 60'000; ++i) {
     if (number(group, "memory.current") < before - int64_t{2 * kMiB}) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -163,7 +164,7 @@ TEST_F(Request, OneThatIsStoppedHoldsNobodyUp) {
   const auto start = Clock::now();
   umemcg_set(group, "memory.reclaim", "12M");
   EXPECT_EQ(umemcg_set(group, "memory.max", "8M"), 0);
-  EXPECT_LE(seconds_since(start), 2.0);
+  EXPECT_LE(seconds_since(start), 20.0);
   EXPECT_EQ(number(group, "memory.max"), int64_t{8 * kMiB});
   giver.stop(SIGCONT);
 }
@@ -175,7 +176,7 @@ TEST_F(Request, AMaxThatCannotBeReachedKillsWhereThatIsThePolicy) {
   ASSERT_EQ(umemcg_set(group, "memory.oom.policy", "kill"), 0);
   const auto start = Clock::now();
   EXPECT_EQ(umemcg_set(group, "memory.max", "1M"), 0);
-  EXPECT_LE(seconds_since(start), 5.0);
+  EXPECT_LE(seconds_since(start), 30.0);
   EXPECT_EQ(giver.killed_by(), SIGKILL);
   EXPECT_LE(number(group, "memory.current"), int64_t{kMiB});
   EXPECT_EQ(value_of(group, "memory.events", "oom"), 1);
@@ -201,7 +202,7 @@ TEST_F(Request, AWriterThatIsKilledLeavesNothingLocked) {
     const auto start = Clock::now();
     EXPECT_EQ(umemcg_set(group, "memory.max", "64M"), 0);
     EXPECT_EQ(umemcg_set(group, "memory.high", "max"), 0);
-    EXPECT_LE(seconds_since(start), 1.0);
+    EXPECT_LE(seconds_since(start), 20.0);
   }
 }
 

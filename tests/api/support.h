@@ -5,6 +5,7 @@
 #include <umemcg/umemcg.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,12 @@
 namespace api_test {
 
 inline constexpr size_t kMiB = size_t{1} << 20;
+
+using Clock = std::chrono::steady_clock;
+
+inline double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // A control file's content; empty with errno.
 inline std::string get(umemcg_group* group, const char* file) {

@@ -162,7 +162,7 @@ def poke(domain, offset, data):
 
 
 def wait_until(condition, text):
-    for _ in range(100):
+    for _ in range(1000):
         if condition():
             return
         time.sleep(0.05)

@@ -25,7 +25,7 @@ namespace {
 
 constexpr int kForks = 300;
 constexpr int kThreads = 2;
-constexpr unsigned kChildSeconds = 5;
+constexpr unsigned kChildSeconds = 50;
 
 std::atomic<bool> stop{false};
 std::atomic<int> warm_threads{0};

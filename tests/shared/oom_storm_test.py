@@ -3,7 +3,9 @@
 Four of them with four threads each share a limit; one has a shrinker that
 sleeps past its deadline, one a shrinker that lets another thread free. Nobody
 stands still for longer than that sleep and 500 ms (and what the policy `wait`
-is told), and in the end every charge has been given back.
+is told), and in the end every charge has been given back. That bound is for
+the long run, on a machine that does nothing else; the short one allows ten
+times as much.
 """
 
 import os
@@ -102,6 +104,8 @@ def check_stalls(storm, most_ms):
     say(f"{operations} operations, {refusals} refused, {scans} scans, "
         f"{callbacks} callbacks, {storm.kills} killed, longest "
         f"{max(longest)} us")
+    if not stress_seconds():
+        most_ms *= 10
     check(max(longest) <= most_ms * 1000, f"{longest} us for one operation")
     return operations, refusals, scans, callbacks
 

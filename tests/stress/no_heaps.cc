@@ -9,7 +9,7 @@ namespace umemcg {
 
 void collect_thread() {}
 
-int64_t ask_threads_to_collect(uint32_t, uint64_t) { return 0; }
+void ask_threads_to_collect(uint32_t, uint64_t) {}
 
 bool give_back_records() { return false; }
 

@@ -358,18 +358,17 @@ TEST(RecountOfALargeDomain, IsDoneWhileChargersWait) {
   });
   RecountResult result;
   uint64_t shortest = UINT64_MAX;
-  int64_t corrected = 0;
   for (int i = 0; i < 20; ++i) {
     result = recount_now();
     if (!result.done) continue;
-    corrected += result.pages;
     if (result.closed_ns < shortest) shortest = result.closed_ns;
   }
   stop = true;
   charger.join();
   std::printf("%u groups, depth %d: closed for %.3f ms\n", kGroups, kMaxDepth,
               static_cast<double>(shortest) / 1e6);
-  EXPECT_EQ(corrected, 5);
+  // (By whichever: one that is voided is made up for by the next change.)
+  EXPECT_EQ(g_segment.header().pages_corrected, 5u);
   EXPECT_EQ(test::group_at(g_segment, kRootGroup).memory.usage(), 3 * kGroups);
   EXPECT_EQ(test::audit_in_time(g_segment), 0);
   EXPECT_EQ(test::tree_faults(g_segment), "");

@@ -13,7 +13,7 @@ void collect_thread() {
   if (g_on_collect) g_on_collect();
 }
 
-int64_t ask_threads_to_collect(uint32_t, uint64_t) { return 0; }
+void ask_threads_to_collect(uint32_t, uint64_t) {}
 
 bool give_back_records() { return false; }
 

@@ -145,7 +145,7 @@ TEST_F(ThrottleTest, AnEpisodeEndsAfterFiveSecondsOfSleep) {
   account_->throttled_ns.store(kMostThrottledNs - 20 * kMs);
   const uint64_t slept = timed_pay();
   EXPECT_GE(slept, 20 * kMs);
-  EXPECT_LT(slept, 1000 * kMs);
+  EXPECT_LT(slept, 1900 * kMs);
   const uint64_t before = high_events();
   for (int i = 0; i < 10; ++i) {
     go_over(500);
@@ -158,6 +158,7 @@ TEST_F(ThrottleTest, AnEpisodeEndsAfterFiveSecondsOfSleep) {
 
 TEST_F(ThrottleTest, ThreadsThatSleepTogetherAreCountedOnce) {
   go_over(30);  // 28.8 ms each
+  const uint64_t start = sys::monotonic_ns();
   std::thread other([this] {
     charge_events(*account_, 32);
     handle_over_high();
@@ -166,7 +167,7 @@ TEST_F(ThrottleTest, ThreadsThatSleepTogetherAreCountedOnce) {
   handle_over_high();
   other.join();
   EXPECT_GE(account_->throttled_ns.load(), 28 * kMs);
-  EXPECT_LE(account_->throttled_ns.load(), 58 * kMs);
+  EXPECT_LE(account_->throttled_ns.load(), sys::monotonic_ns() - start);
   // The same again where it is known that they overlap.
   account_->throttled_ns.store(0);
   account_->throttled_until_ns.store(sys::monotonic_ns() + 1000 * kMs);
@@ -210,14 +211,14 @@ TEST_F(ThrottleTest, ALimitThatIsRaisedWakes) {
     sys::sleep_ns(20 * kMs);
     row().high.store(2 * kHigh);
   });
-  EXPECT_LT(timed_pay(), 1500 * kMs);
+  EXPECT_LT(timed_pay(), 1900 * kMs);
   raiser.join();
 }
 
 TEST_F(ThrottleTest, WhoMayNotWaitStaysInDebt) {
   go_over(500);
   t_context.flags = kChargeNoWait;
-  EXPECT_LT(timed_pay(), 1000 * kMs);
+  EXPECT_LT(timed_pay(), 1900 * kMs);
   EXPECT_EQ(32u, t_context.over_high);
   EXPECT_EQ(0u, high_events());
   t_context.flags = 0;
@@ -236,7 +237,7 @@ TEST_F(ThrottleTest, WhoIsLeavingOwesNothing) {
   for (uint32_t flag : {kProcessExiting, kProcessVictim}) {
     go_over(500);
     set_flags(flag);
-    EXPECT_LT(timed_pay(), 1000 * kMs);
+    EXPECT_LT(timed_pay(), 1900 * kMs);
     EXPECT_EQ(0u, t_context.over_high);
     EXPECT_EQ(0u, account_->throttled_ns.load());
     set_flags(0);

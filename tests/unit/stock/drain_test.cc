@@ -87,7 +87,10 @@ TEST_F(DrainTest, TakesTheSubtreeOnly) {
 TEST_F(DrainTest, LeavesAnotherThreadsReservationWhileItIsFresh) {
   Account& a = new_account();
   reserve(a, 9);
+  StockLine* line = thread_line();
   std::thread([&] {
+    // However late this thread gets to run.
+    line->reservation_ms.store(sys::coarse_ms());
     EXPECT_EQ(0, drain_all_stock(g_segment, a.group));
   }).join();
   EXPECT_EQ(9u, take_reservation(a, 9));

@@ -80,7 +80,7 @@ ChildOutcome run_child(const std::function<void()>& body) {
 
 bool wait_until(const std::function<bool()>& done) {
   using Clock = std::chrono::steady_clock;
-  const Clock::time_point deadline = Clock::now() + std::chrono::seconds(10);
+  const Clock::time_point deadline = Clock::now() + std::chrono::seconds(60);
   while (!done()) {
     if (Clock::now() > deadline) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(50));

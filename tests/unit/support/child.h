@@ -63,7 +63,7 @@ class Shared {
   T* value_;
 };
 
-// Waits, at most ten seconds, until `done` says so; whether it did.
+// Waits, at most a minute, until `done` says so; whether it did.
 bool wait_until(const std::function<bool()>& done);
 
 }  // namespace umemcg::test
