@@ -5,22 +5,11 @@
 
 #include "accounting/control_rows.h"
 #include "accounting/mem_cgroup.h"
+#include "accounting/memory_stat.h"
 #include "accounting/psi.h"
 
 namespace umemcg {
 namespace {
-
-using namespace control;
-
-constexpr Counter kMemory = &Group::memory;
-constexpr Counter kKmem = &Group::kmem;
-constexpr Counter kSock = &Group::sock;
-
-constexpr auto kUsage = &PageCounter::usage;
-constexpr auto kMax = &PageCounter::max;
-constexpr auto kMin = &PageCounter::min;
-constexpr auto kLow = &PageCounter::low;
-constexpr auto kWatermark = &PageCounter::watermark;
 
 // Longer than any value that makes sense.
 constexpr size_t kValueSize = 256;
@@ -49,95 +38,68 @@ bool is_memory_file(const char* name) {
 
 }  // namespace
 
-constexpr ControlFile kControlFiles[] = {
-    {"memory.current", Format::kValue, false, show_counter<kMemory, kUsage>,
-     nullptr},
-    // A write begins anew for every reader: who wants a peak of its own opens
-    // one (peak.h).
-    {"memory.peak", Format::kValue, false, show_counter<kMemory, kWatermark>,
-     reset_peak},
-    {"memory.min", Format::kValue, true, show_counter<kMemory, kMin>,
-     store_min},
-    {"memory.low", Format::kValue, true, show_counter<kMemory, kLow>,
-     store_low},
-    {"memory.high", Format::kValue, true, show_high, store_high},
-    {"memory.max", Format::kValue, true, show_counter<kMemory, kMax>,
-     store_max},
-    {"memory.reclaim", Format::kValue, false, nullptr, store_reclaim},
-    {"memory.reclaim.stat", Format::kNested, false, show_reclaim_stat, nullptr},
-    {"memory.soft_limit_in_bytes", Format::kValue, true, show_soft_limit,
-     store_soft_limit},
-    {"memory.swap.current", Format::kValue, false, show_swap_nothing, nullptr},
-    {"memory.swap.high", Format::kValue, true, show_swap_high, store_swap_high},
-    {"memory.swap.max", Format::kValue, true, show_swap_max, store_swap_max},
-    {"memory.swap.peak", Format::kValue, false, show_swap_nothing,
-     reset_swap_peak},
-    {"memory.swap.events", Format::kKeyed, false, show_swap_events, nullptr},
-    {"memory.oom.group", Format::kValue, true, show_oom_group, store_oom_group},
-    // The root's, too: it has no limit, but what is made below inherits it.
-    {"memory.oom.policy", Format::kValue, false, show_oom_policy,
-     store_oom_policy},
-    {"memory.events", Format::kKeyed, false, show_events, nullptr},
-    {"memory.events.local", Format::kKeyed, false, show_events_local, nullptr},
-    {"memory.stat", Format::kKeyed, false, show_memory_stat, nullptr},
-    {"memory.pressure", Format::kNested, false, show_pressure, nullptr},
-    {"memory.kmem.limit_in_bytes", Format::kValue, true,
-     show_counter_v1<kKmem, kMax>, store_counter_v1<kKmem>},
-    {"memory.kmem.usage_in_bytes", Format::kValue, false,
-     show_counter_v1<kKmem, kUsage>, nullptr},
-    {"memory.kmem.max_usage_in_bytes", Format::kValue, false,
-     show_counter_v1<kKmem, kWatermark>, reset_watermark<kKmem>},
-    {"memory.kmem.failcnt", Format::kValue, false, show_failcnt<kKmem>,
-     reset_failcnt<kKmem>},
-    {"memory.kmem.tcp.limit_in_bytes", Format::kValue, true,
-     show_counter_v1<kSock, kMax>, store_counter_v1<kSock>},
-    {"memory.kmem.tcp.usage_in_bytes", Format::kValue, false,
-     show_counter_v1<kSock, kUsage>, nullptr},
-    {"memory.kmem.tcp.max_usage_in_bytes", Format::kValue, false,
-     show_counter_v1<kSock, kWatermark>, reset_watermark<kSock>},
-    {"memory.kmem.tcp.failcnt", Format::kValue, false, show_failcnt<kSock>,
-     reset_failcnt<kSock>},
-    {"cgroup.procs", Format::kLines, false, show_procs, store_procs},
-    {"cgroup.threads", Format::kLines, false, show_threads, nullptr},
-    {"cgroup.controllers", Format::kWords, false, show_controllers, nullptr},
-    {"cgroup.subtree_control", Format::kWords, false, show_subtree_control,
-     store_subtree_control},
-    {"cgroup.events", Format::kKeyed, false, show_cgroup_events, nullptr},
-    {"cgroup.type", Format::kValue, false, show_type, nullptr},
-    {"cgroup.stat", Format::kKeyed, false, show_cgroup_stat, nullptr},
-    {"cgroup.pressure", Format::kValue, false, show_pressure_switch,
-     store_pressure_switch},
-    {"cgroup.max.depth", Format::kValue, false, show_max_depth,
-     store_max_depth},
-    {"cgroup.max.descendants", Format::kValue, false, show_max_descendants,
-     store_max_descendants},
-    {nullptr, Format::kValue, false, nullptr, nullptr},
-};
+namespace control {
 
-const ControlFile* find_control_file(const char* name) {
-  for (const ControlFile* file = kControlFiles; file->name != nullptr; ++file) {
+bool is_meant(Segment& segment, uint32_t group, const Writer& writer) {
+  return group_id(segment, group) == writer.group_id;
+}
+
+int why_to_stop(Segment& segment, uint32_t group, const Writer& writer) {
+  // relaxed: the flag alone counts; pairs with whoever hears of the signal.
+  if (writer.interrupted != nullptr &&
+      writer.interrupted->load(std::memory_order_relaxed)) {
+    return EINTR;
+  }
+  return is_meant(segment, group, writer) ? 0 : ENODEV;
+}
+
+}  // namespace control
+
+using control::is_meant;
+
+const ControlFile* control_files(Hierarchy hierarchy) {
+  return hierarchy == Hierarchy::kV1 ? control::kFilesV1 : control::kFilesV2;
+}
+
+const ControlFile* find_control_file(const char* name, Hierarchy hierarchy) {
+  const ControlFile* file = control_files(hierarchy);
+  for (; file->name != nullptr; ++file) {
     if (std::strcmp(file->name, name) == 0) return file;
   }
   return nullptr;
 }
 
+const ControlFile* find_control_file(const char* name) {
+  const ControlFile* file = find_control_file(name, Hierarchy::kV2);
+  return file != nullptr ? file : find_control_file(name, Hierarchy::kV1);
+}
+
 bool has_control_file(Segment& segment, uint32_t group,
                       const ControlFile& file) {
+  if (file.show == control::show_numa_stat ||
+      file.show == control::show_numa_stat_v1) {
+    if (!one_memory_node()) return false;
+  }
+  if (file.show == control::show_release_agent) return group == kRootGroup;
   // Not the memory controller's, whatever its name.
-  if (file.show == show_pressure) return psi_enabled(segment, group);
+  if (file.show == control::show_pressure) return psi_enabled(segment, group);
   return !is_memory_file(file.name) ||
          has_controller(segment, group, kControllerMemory);
 }
 
 int ControlFile::store(Segment& segment, uint32_t group, const char* value,
-                       size_t length) const {
-  if (!group_online(segment, group)) return ENODEV;
+                       size_t length, const Writer& writer) const {
+  Writer meant = writer;
+  if (meant.group_id == 0) meant.group_id = group_id(segment, group);
+  if (!group_online(segment, group) || !is_meant(segment, group, meant)) {
+    return ENODEV;
+  }
   char stripped[kValueSize];
   if (set == nullptr || (limits && group == kRootGroup) || length == 0 ||
       !strip(value, length, stripped)) {
     return EINVAL;
   }
-  return set(segment, group, stripped);
+  return set(segment, group, stripped, meant);
 }
 
 }  // namespace umemcg

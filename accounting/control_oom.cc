@@ -1,8 +1,8 @@
 #include <cerrno>
-#include <cstring>
 
 #include "accounting/control_rows.h"
 #include "accounting/oom_policy.h"
+#include "accounting/parse_number.h"
 
 namespace umemcg::control {
 
@@ -12,10 +12,10 @@ void show_oom_group(Segment& segment, uint32_t group, TextBuffer& out) {
   out.text(on ? "1\n" : "0\n");
 }
 
-// A number, 0 or 1, as the kernel reads it.
-int store_oom_group(Segment& segment, uint32_t group, const char* value) {
-  const bool on = std::strcmp(value, "1") == 0;
-  if (!on && std::strcmp(value, "0") != 0) return EINVAL;
+int store_oom_group(Segment& segment, uint32_t group, const char* value,
+                    const Writer&) {
+  bool on;
+  if (parse_switch(value, &on) != 0) return EINVAL;
   segment.group(group)->oom_group.store(on, std::memory_order_relaxed);
   return 0;
 }
@@ -25,7 +25,8 @@ void show_oom_policy(Segment& segment, uint32_t group, TextBuffer& out) {
   out.character('\n');
 }
 
-int store_oom_policy(Segment& segment, uint32_t group, const char* value) {
+int store_oom_policy(Segment& segment, uint32_t group, const char* value,
+                     const Writer&) {
   return set_oom_policy(*segment.group(group), value);
 }
 

@@ -1,11 +1,11 @@
 // memory.pressure and cgroup.pressure.
 
 #include <cerrno>
-#include <cstdlib>
 
 #include "accounting/control_rows.h"
+#include "accounting/parse_number.h"
 #include "accounting/psi.h"
-#include "base/errno_saver.h"
+#include "accounting/psi_trigger.h"
 #include "base/sys.h"
 
 namespace umemcg::control {
@@ -15,19 +15,24 @@ void show_pressure(Segment& segment, uint32_t group, TextBuffer& out) {
   psi_show(segment.group(group)->psi, out);
 }
 
+// A trigger lasts as long as an open file.
+int store_pressure(Segment&, uint32_t, const char* value, const Writer&) {
+  PsiState state;
+  uint32_t threshold_us, window_us;
+  const int error = parse_psi_trigger(value, &state, &threshold_us, &window_us);
+  return error != 0 ? error : EOPNOTSUPP;
+}
+
 void show_pressure_switch(Segment& segment, uint32_t group, TextBuffer& out) {
   out.number(psi_enabled(segment, group)).character('\n');
 }
 
-// As the kernel: what is no number is EINVAL, any but these two ERANGE.
-int store_pressure_switch(Segment& segment, uint32_t group, const char* value) {
-  ErrnoSaver saver;
-  char* end;
-  const long number = std::strtol(value, &end, 0);
-  if (end == value || *end != '\0') return EINVAL;
-  if (number < 0 || number > 1) return ERANGE;
-  psi_set_enabled(segment, group, number != 0);
-  return 0;
+int store_pressure_switch(Segment& segment, uint32_t group, const char* value,
+                          const Writer&) {
+  bool on;
+  const int error = parse_switch(value, &on);
+  if (error == 0) psi_set_enabled(segment, group, on);
+  return error;
 }
 
 }  // namespace umemcg::control

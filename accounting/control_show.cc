@@ -1,5 +1,6 @@
 #include "accounting/control_rows.h"
 #include "accounting/controller.h"
+#include "accounting/freezer.h"
 #include "accounting/live_processes.h"
 #include "accounting/mem_cgroup.h"
 
@@ -36,6 +37,11 @@ void show_count(const std::atomic<uint32_t>& count, TextBuffer& out) {
     out.number(most).character('\n');
   }
 }
+
+struct Descendants {
+  uint64_t all = 0;
+  uint64_t with_memory = 0;
+};
 
 }  // namespace
 
@@ -108,20 +114,28 @@ void show_cgroup_events(Segment& segment, uint32_t group, TextBuffer& out) {
     const uint32_t home = segment.process(i)->group.load(kRelaxed);
     populated = live.has(i) && in_subtree(segment, home, group);
   }
-  out.text("populated ").number(populated).text("\nfrozen 0\n");
+  out.text("populated ").number(populated);
+  out.text("\nfrozen ").number(all_stopped(segment, group)).character('\n');
 }
 
 void show_cgroup_stat(Segment& segment, uint32_t group, TextBuffer& out) {
-  uint64_t online = 0, dying = 0;
+  Descendants below[2];  // online, dying
   for (uint32_t i = 0; i < segment.groups_used(); ++i) {
-    if (i == group) continue;
     // acquire: pairs with the making of the group.
     const auto state = segment.group(i)->state.load(std::memory_order_acquire);
     if (state == GroupState::kFree || !in_subtree(segment, i, group)) continue;
-    ++(state == GroupState::kOnline ? online : dying);
+    Descendants& counted = below[state != GroupState::kOnline];
+    counted.all += i != group;
+    // (The group itself counts there, as it does in the kernel.)
+    counted.with_memory += has_controller(segment, i, kControllerMemory);
   }
-  out.text("nr_descendants ").number(online);
-  out.text("\nnr_dying_descendants ").number(dying).character('\n');
+  const char* dying = "";
+  for (const Descendants& counted : below) {
+    out.text("nr_").text(dying).text("descendants ").number(counted.all);
+    out.text("\nnr_").text(dying).text("subsys_memory ");
+    out.number(counted.with_memory).character('\n');
+    dying = "dying_";
+  }
 }
 
 void show_max_depth(Segment& segment, uint32_t group, TextBuffer& out) {

@@ -12,6 +12,7 @@ void reset_memory_settings(Group& group) {
   group.soft_limit.store(kPageCounterMax, kRelaxed);
   group.swap_high.store(kPageCounterMax, kRelaxed);
   group.swap_max.store(kPageCounterMax, kRelaxed);
+  group.memsw_max.store(kPageCounterMax, kRelaxed);
   group.oom_group.store(0, kRelaxed);
 }
 
@@ -24,7 +25,7 @@ void clear(Words&... words) {
 // wait for it.)
 void forget_history(Group& group) {
   clear(group.reclaim_seq, group.reclaim_acks, group.reclaim_ms,
-        group.reclaim_pages, group.thresholds);
+        group.reclaim_pages, group.thresholds, group.waiting_ms);
   for (SourceCounts& source : group.sources) {
     clear(source.scanned, source.reclaimed, source.ns);
   }
@@ -39,8 +40,12 @@ void forget_history(Group& group) {
     for (auto& average : psi.average[i]) clear(average);
   }
   clear(group.refusals.count);
+  clear(group.refusals.passed);
   for (Refusal& entry : group.refusals.entries) clear(entry.sequence);
 }
+
+// vm.swappiness.
+constexpr uint32_t kSwappiness = 60;
 
 void alloc_memory(Segment& segment, uint32_t index) {
   Group& group = *segment.group(index);
@@ -56,6 +61,9 @@ void alloc_memory(Segment& segment, uint32_t index) {
   group.oom_policy.store(policy, kRelaxed);
   group.oom_wait_ms.store(
       above != nullptr ? above->oom_wait_ms.load(kRelaxed) : 0, kRelaxed);
+  group.swappiness.store(
+      above != nullptr ? above->swappiness.load(kRelaxed) : kSwappiness,
+      kRelaxed);
   forget_history(group);
 }
 

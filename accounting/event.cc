@@ -30,11 +30,9 @@ void memcg_memory_event(Segment& segment, uint32_t group, Event event) {
   Group* row = segment.group(group);
   if (row == nullptr) return;
   row->events_local[index].fetch_add(1, kRelaxed);
-  if (group == kRootGroup) wake_event_waiters(*row);
-  for (int level = 0; level <= kMaxDepth; ++level) {
-    if (group == kNone || group == kRootGroup) break;
+  for (int level = 0; level <= kMaxDepth && group != kNone; ++level) {
     row = segment.group(group);
-    row->events[index].fetch_add(1, kRelaxed);
+    if (group != kRootGroup) row->events[index].fetch_add(1, kRelaxed);
     wake_event_waiters(*row);
     group = parent_group(segment, group);
   }

@@ -2,8 +2,9 @@
 // every ancestor below the root. Counters only ever go up; relaxed, since
 // nothing else is ordered by them.
 //
-// Each raises event_seq of the groups that it counts for, after that; whoever
-// waits for events of a group sleeps on it (base/news.h).
+// Each raises event_seq of the groups that it counts for, after that, and of
+// the root, for who follows all groups; whoever waits for events of a group
+// sleeps on it (base/news.h).
 #pragma once
 
 #include <cstdint>

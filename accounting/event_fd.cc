@@ -64,10 +64,11 @@ int open_event_fd(EventFd* own) {
     sys::close(theirs);
     return own->fd;
   }
-  own->file = file_of(own->fd);
-  own->id = id_of(own->fd);
+  *own = event_fd_of(own->fd);
   return theirs;
 }
+
+EventFd event_fd_of(int fd) { return {fd, file_of(fd), id_of(fd)}; }
 
 bool signal_event_fd(const EventFd& own, uint64_t count) {
   if (!still_there(own)) return false;

@@ -22,6 +22,9 @@ struct EventFd {
 // kept, here and below.
 int open_event_fd(EventFd* own);
 
+// The same for one that is umemcg's alone already.
+EventFd event_fd_of(int fd);
+
 // Adds `count` to it. False if it is not there any more.
 bool signal_event_fd(const EventFd& own, uint64_t count);
 

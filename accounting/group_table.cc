@@ -92,11 +92,13 @@ void reset_row(Segment& segment, Group& group, const Group& above,
                uint32_t parent) {
   group.parent.store(parent, kRelaxed);
   group.depth.store(above.depth.load(kRelaxed) + 1, kRelaxed);
-  for (auto* count :
-       {&group.next, &group.children, &group.ledgers, &group.threads,
-        &group.processes, &group.processes_total, &group.transient}) {
+  for (auto* count : {&group.next, &group.children, &group.ledgers,
+                      &group.threads, &group.processes, &group.processes_total,
+                      &group.transient, &group.freeze}) {
     count->store(0, kRelaxed);
   }
+  group.notify_on_release.store(above.notify_on_release.load(kRelaxed),
+                                kRelaxed);
   // A new group hands on what it has, so that limits work at every level
   // without more ado (unlike the kernel's, which hand on nothing at first).
   group.subtree_control.store(above.subtree_control.load(kRelaxed), kRelaxed);

@@ -19,7 +19,7 @@
 namespace umemcg {
 
 inline constexpr uint64_t kMagic = 0x676d656d752d3130;  // "01-umemg"
-inline constexpr uint32_t kLayoutVersion = 3;
+inline constexpr uint32_t kLayoutVersion = 4;
 
 inline constexpr size_t kNameSize = 256;  // 255 bytes and the NUL
 inline constexpr int kStockSlots = 7;
@@ -55,7 +55,7 @@ struct SegmentHeader {
   uint64_t line_offset;
   uint64_t bucket_offset;  // of name hashes: `buckets` chains of groups
   uint32_t buckets;
-  uint32_t reserved_too;
+  std::atomic<uint32_t> others_read;  // 1: where it is mounted (cli/mount/)
   // One past the highest row ever used: scans stop there.
   alignas(kCacheSeparation) std::atomic<uint32_t> groups_high;
   std::atomic<uint32_t> processes_high;
@@ -94,6 +94,9 @@ struct SegmentHeader {
   std::atomic<uint32_t> notify_seq;
   std::atomic<uint32_t> notify_waiters;  // 1: some worker may sleep
   PeakReader peaks[kPeakReaders];
+  // Of cgroup v1, kept for whoever reads it: umemcg runs no program. Changed
+  // under the segment's lock.
+  std::atomic<char> release_agent[kNameSize];
 };
 
 // kOffline: removed, but something still refers to the row.
@@ -160,6 +163,15 @@ struct alignas(kCacheSeparation) Group {
   PsiGroup psi;
   RefusalLog refusals;
   char name[kNameSize];
+  // kFrozen: those in it and below stand still (freezer.h).
+  std::atomic<uint32_t> freeze;
+  // By the names of cgroup v1. Nothing is swapped: the last two are only kept.
+  std::atomic<uint32_t> notify_on_release;
+  std::atomic<uint32_t> swappiness;
+  std::atomic<int64_t> memsw_max;  // pages
+  // Coarse time at which somebody waited for room here (OomPolicy::kWait); 0:
+  // nobody does.
+  std::atomic<uint64_t> waiting_ms;
 };
 
 // kOrphaned: it has ended, but children that it forked live on with what they
@@ -172,6 +184,7 @@ enum ProcessFlag : uint32_t {
   kProcessVictim = 2,     // chosen to be killed: its charges are not refused
   kProcessShrinkers = 4,  // has registered some
   kProcessWorker = 8,     // has a worker, so it hears requests at any time
+  kProcessStopped = 16,   // was stopped, as its group is frozen (freezer.h)
 };
 
 struct alignas(kCacheSeparation) ProcessSlot {
@@ -199,6 +212,9 @@ struct alignas(kCacheSeparation) ProcessSlot {
   std::atomic<uint32_t> ending_ms;
   // Pages charged over limits because it exits or is a victim.
   std::atomic<int64_t> forced;
+  // Where it was told to begin, and was moved to (moved.h).
+  std::atomic<uint64_t> home;
+  std::atomic<uint64_t> moved_to;
 };
 
 // What one process has charged to one group, so that it can be given back when

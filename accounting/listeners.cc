@@ -15,7 +15,7 @@ namespace {
 constexpr auto kRelaxed = std::memory_order_relaxed;
 constexpr auto kSeqCst = std::memory_order_seq_cst;
 
-enum class Kind : uint8_t { kFree, kThreshold, kPressure, kPsi };
+enum class Kind : uint8_t { kFree, kThreshold, kPressure, kPsi, kOom };
 
 // A free one is all zero.
 struct Listener {
@@ -28,6 +28,7 @@ struct Listener {
   PressureLevel from = PressureLevel::kLow;
   PressureMode mode = PressureMode::kDefault;
   PsiTrigger trigger = {};
+  uint64_t ooms = 0;  // at the last look
 
   bool online() const {
     return group_id(g_segment, group.index) == group.id &&
@@ -76,9 +77,29 @@ void mark(const Listener& listener) {
     case Kind::kPsi:
       row.psi.triggers.store(1, kRelaxed);
       break;
+    case Kind::kOom:
     case Kind::kFree:
       break;
   }
+}
+
+// mem_cgroup_oom_notify tells the whole subtree of the group that is full.
+uint64_t ooms_above(uint32_t group) {
+  uint64_t count = 0;
+  for (int depth = 0; depth <= kMaxDepth && group != kNone; ++depth) {
+    const Group* row = g_segment.group(group);
+    if (row == nullptr) break;
+    count += row->events_local[static_cast<int>(Event::kOom)].load(kRelaxed);
+    group = parent_group(g_segment, group);
+  }
+  return count;
+}
+
+void tell_oom(Listener& listener) {
+  const uint64_t ooms = ooms_above(listener.group.index);
+  const bool more = ooms != listener.ooms;
+  listener.ooms = ooms;
+  if (more) tell(listener, 1);
 }
 
 void tell_threshold(Listener& listener) {
@@ -127,6 +148,7 @@ void look(uint64_t now_ns) {
   for_listeners([&](Listener& listener) {
     if (listener.kind == Kind::kThreshold) tell_threshold(listener);
     if (listener.kind == Kind::kPsi) tell_psi(listener, now_ns);
+    if (listener.kind == Kind::kOom) tell_oom(listener);
   });
 }
 
@@ -148,12 +170,18 @@ Listener* free_row() {
 
 // Takes a row for what `listener` says and opens its descriptor.
 // REQUIRES: the lock.
-int add(Listener listener) {
-  listener.fd = open_event_fd(&listener.own);
+int add(Listener listener, int given) {
+  if (given == kNewEventFd) {
+    listener.fd = open_event_fd(&listener.own);
+  } else {
+    listener.fd = given;
+    listener.own = event_fd_of(given);
+  }
   if (listener.fd < 0) return listener.fd;
   drop_namesake(listener.fd);
   Listener* row = free_row();
   if (row == nullptr) {
+    if (given != kNewEventFd) return -ENOSPC;
     close_event_fd(listener.own);
     sys::close(listener.fd);
     return -ENOSPC;
@@ -168,7 +196,7 @@ int add(Listener listener) {
 }  // namespace
 
 // The mark comes first: a charge that does not see it is seen here.
-int listen_to_threshold(ListenedGroup group, int64_t pages) {
+int listen_to_threshold(ListenedGroup group, int64_t pages, int given) {
   LockGuard guard(table_lock);
   Listener listener;
   listener.kind = Kind::kThreshold;
@@ -176,12 +204,12 @@ int listen_to_threshold(ListenedGroup group, int64_t pages) {
   listener.threshold = pages;
   mark(listener);
   listener.above = listener.row().memory.usage() >= pages;
-  return add(listener);
+  return add(listener, given);
 }
 
 // What has ended until now is told to those who have listened until now.
 int listen_to_pressure(ListenedGroup group, PressureLevel from,
-                       PressureMode mode) {
+                       PressureMode mode, int given) {
   LockGuard guard(table_lock);
   const int error = windows.begin(g_segment);
   if (error != 0) return -error;
@@ -191,7 +219,16 @@ int listen_to_pressure(ListenedGroup group, PressureLevel from,
   listener.group = group;
   listener.from = from;
   listener.mode = mode;
-  return add(listener);
+  return add(listener, given);
+}
+
+int listen_to_oom(ListenedGroup group, int given) {
+  LockGuard guard(table_lock);
+  Listener listener;
+  listener.kind = Kind::kOom;
+  listener.group = group;
+  listener.ooms = ooms_above(group.index);
+  return add(listener, given);
 }
 
 int listen_to_psi(ListenedGroup group, PsiState state, uint32_t threshold_us,
@@ -203,7 +240,7 @@ int listen_to_psi(ListenedGroup group, PsiState state, uint32_t threshold_us,
   const int error =
       psi_trigger_start(listener.trigger, g_segment, group.index, state,
                         threshold_us, window_us, sys::monotonic_ns());
-  return error == 0 ? add(listener) : -error;
+  return error == 0 ? add(listener, kNewEventFd) : -error;
 }
 
 int stop_listening(int fd) {

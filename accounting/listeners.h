@@ -5,6 +5,7 @@
 //   threshold  the usage is on the other side than at the last look
 //   pressure   windows have ended since the last look: their number is added
 //   psi        the trigger is due
+//   oom        the group, or one above it, was out of memory
 //
 // A look compares counts and levels, so one that comes late tells all the same.
 // What has changed, in any process of the domain, makes notify_listeners()
@@ -33,10 +34,14 @@ struct ListenedGroup {
 
 // The program's descriptor, or a negative error number: -ENOSPC
 // (kMostListeners), -EINVAL (not a trigger), what making a descriptor says.
-// From here on a worker is wanted.
-int listen_to_threshold(ListenedGroup group, int64_t pages);
+// From here on a worker is wanted. An eventfd that is `given` is used instead
+// of a new one, and is the listener's if there is no error.
+inline constexpr int kNewEventFd = -1;
+int listen_to_threshold(ListenedGroup group, int64_t pages,
+                        int given = kNewEventFd);
 int listen_to_pressure(ListenedGroup group, PressureLevel from,
-                       PressureMode mode);
+                       PressureMode mode, int given = kNewEventFd);
+int listen_to_oom(ListenedGroup group, int given = kNewEventFd);
 int listen_to_psi(ListenedGroup group, PsiState state, uint32_t threshold_us,
                   uint32_t window_us);
 

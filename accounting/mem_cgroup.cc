@@ -175,6 +175,18 @@ int create_group(Segment& segment, const char* path, uint32_t* group,
   return 0;
 }
 
+int create_child(Segment& segment, uint32_t parent, uint64_t parent_id,
+                 const char* name, size_t length, uint32_t* group) {
+  TreeChange change(segment);
+  if (!change.held()) return EBUSY;
+  if (group_id(segment, parent) != parent_id ||
+      !group_online(segment, parent)) {
+    return ENOENT;
+  }
+  if (find_in_chain(segment, parent, name, length) != kNone) return EEXIST;
+  return make_group(segment, parent, name, length, group);
+}
+
 namespace {
 // REQUIRES: the segment's lock; nobody is inside.
 void remove_empty(Segment& segment, uint32_t group) {
@@ -208,6 +220,13 @@ int remove_locked(Segment& segment, uint32_t group) {
 int remove_group(Segment& segment, uint32_t group) {
   TreeChange change(segment);
   return change.held() ? remove_locked(segment, group) : EAGAIN;
+}
+
+int remove_group(Segment& segment, uint32_t group, uint64_t id) {
+  TreeChange change(segment);
+  if (!change.held()) return EAGAIN;
+  return group_id(segment, group) == id ? remove_locked(segment, group)
+                                        : ENOENT;
 }
 
 int remove_group_at(Segment& segment, const char* path) {

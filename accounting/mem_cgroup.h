@@ -40,6 +40,11 @@ uint32_t find_group(Segment& segment, const char* path);
 int create_group(Segment& segment, const char* path, uint32_t* group,
                  bool* made = nullptr);
 
+// Makes a child of `parent`, which had that id when it was looked up. The same
+// errors, EEXIST (there is one of that name), and ENOENT (the parent is gone).
+int create_child(Segment& segment, uint32_t parent, uint64_t parent_id,
+                 const char* name, size_t length, uint32_t* group);
+
 // The group is one process's own: it is removed when that has been reaped and
 // nothing else is inside.
 void make_transient(Segment& segment, uint32_t group);
@@ -50,6 +55,9 @@ void remove_if_deserted(Segment& segment, uint32_t group);
 // thread that was put into it, or a child group is inside; or the root),
 // ENOENT (it is not online), EAGAIN (the lock could not be had).
 int remove_group(Segment& segment, uint32_t group);
+
+// The same for the group that had that id when it was looked up.
+int remove_group(Segment& segment, uint32_t group, uint64_t id);
 
 // The same for the group that is at `path` then (ENOENT: none).
 int remove_group_at(Segment& segment, const char* path);

@@ -3,9 +3,11 @@
 #include <cerrno>
 
 #include "accounting/control_rows.h"
+#include "accounting/file_lock.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "accounting/tree_change.h"
+#include "base/sys.h"
 
 namespace umemcg {
 namespace {
@@ -27,13 +29,61 @@ int number_of(uint32_t row, uint32_t generation) {
   return static_cast<int>(generation % kGenerations << kRowBits | row);
 }
 
+// PeakReader::process of a visitor's: one that has no slot.
+constexpr uint32_t kVisitor = UINT32_MAX;
+
+uint32_t own_mark() {
+  const uint32_t self = this_process();
+  return self != kNone ? self + 1 : kVisitor;
+}
+
+// A visitor locks a byte for each of its rows through this: there is no slot to
+// be reaped when it is killed. (No process's byte, which would say that the
+// domain is in use.)
+constinit std::atomic<int> visitors_file{-1};
+
+int64_t visitor_lock(uint32_t row) { return (int64_t{1} << 39) + row; }
+
+// REQUIRES: the segment's lock. 0 or an error number.
+int lock_for_visitor(Segment& segment, uint32_t row) {
+  int fd = visitors_file.load(kRelaxed);
+  if (fd < 0) fd = segment.open_file();
+  if (fd < 0) return -fd;
+  visitors_file.store(fd, kRelaxed);
+  return file_lock_try(fd, visitor_lock(row)) ? 0 : EAGAIN;
+}
+
+// Frees the rows of visitors that have been killed. REQUIRES: the segment's
+// lock.
+void forget_dead_visitors(Segment& segment) {
+  // Another open file than that above, whose own locks it would not see.
+  const int fd = segment.is_private() ? -1 : segment.open_file();
+  if (fd < 0) return;
+  for (uint32_t row = 0; row < kPeakReaders; ++row) {
+    PeakReader& reader = segment.header().peaks[row];
+    if (reader.process.load(kAcquire) == kVisitor &&
+        !file_lock_held(fd, visitor_lock(row))) {
+      reader.process.store(0, kRelease);
+    }
+  }
+  sys::close(fd);
+}
+
+// A row that is free, or kNone. REQUIRES: the segment's lock.
+uint32_t free_row(Segment& segment) {
+  for (uint32_t row = 0; row < kPeakReaders; ++row) {
+    if (segment.header().peaks[row].process.load(kAcquire) == 0) return row;
+  }
+  return kNone;
+}
+
 // The row of a reader of this process, or null.
 PeakReader* find_reader(Segment& segment, int number) {
   if (number < 0) return nullptr;
   const auto bits = static_cast<uint32_t>(number);
   PeakReader& reader = segment.header().peaks[bits % kPeakReaders];
   // acquire: pairs with peak_open().
-  const bool mine = reader.process.load(kAcquire) == this_process() + 1;
+  const bool mine = reader.process.load(kAcquire) == own_mark();
   const bool same =
       reader.generation.load(kRelaxed) % kGenerations == bits >> kRowBits;
   return mine && same ? &reader : nullptr;
@@ -74,18 +124,23 @@ int peak_open(Segment& segment, uint32_t group, uint64_t id) {
   if (group_id(segment, group) != id || !group_online(segment, group)) {
     return -ENODEV;
   }
-  for (uint32_t row = 0; row < kPeakReaders; ++row) {
-    PeakReader& reader = segment.header().peaks[row];
-    if (reader.process.load(kAcquire) != 0) continue;
-    const uint32_t generation = reader.generation.fetch_add(1, kRelaxed) + 1;
-    reader.group.store(group, kRelaxed);
-    reader.group_id.store(id, kRelaxed);
-    reader.pages.store(kNotYet, kRelaxed);
-    // release: pairs with find_reader().
-    reader.process.store(this_process() + 1, kRelease);
-    return number_of(row, generation);
+  uint32_t row = free_row(segment);
+  if (row == kNone) {
+    forget_dead_visitors(segment);
+    row = free_row(segment);
   }
-  return -ENOSPC;
+  if (row == kNone) return -ENOSPC;
+  const uint32_t mark = own_mark();
+  const int error = mark == kVisitor ? lock_for_visitor(segment, row) : 0;
+  if (error != 0) return -error;
+  PeakReader& reader = segment.header().peaks[row];
+  const uint32_t generation = reader.generation.fetch_add(1, kRelaxed) + 1;
+  reader.group.store(group, kRelaxed);
+  reader.group_id.store(id, kRelaxed);
+  reader.pages.store(kNotYet, kRelaxed);
+  // release: pairs with find_reader().
+  reader.process.store(mark, kRelease);
+  return number_of(row, generation);
 }
 
 int64_t peak_read(Segment& segment, int number) {
@@ -127,6 +182,10 @@ int peak_close(Segment& segment, int number) {
   if (!change.held()) return EAGAIN;
   PeakReader* reader = find_reader(segment, number);
   if (reader == nullptr) return EBADF;
+  if (own_mark() == kVisitor) {
+    file_unlock(visitors_file.load(kRelaxed),
+                visitor_lock(static_cast<uint32_t>(number) % kPeakReaders));
+  }
   // release: pairs with peak_open().
   reader->process.store(0, kRelease);
   return 0;
@@ -154,7 +213,8 @@ void peak_forget_process(Segment& segment, uint32_t process) {
   }
 }
 
-int control::reset_peak(Segment& segment, uint32_t group, const char*) {
+int control::reset_peak(Segment& segment, uint32_t group, const char*,
+                        const Writer&) {
   return peak_reset_all(segment, group);
 }
 

@@ -13,7 +13,9 @@
 // peak ever.
 //
 // Readers are rows of the segment's header; changes are made under its lock,
-// reads take none. They belong to a process, and end with it.
+// reads take none. They belong to a process, and end with it; or to a visitor,
+// a program that has mapped the domain but has no slot in it (a mount): then
+// they end with its open file, and who finds no free row looks for that.
 #pragma once
 
 #include <cstdint>

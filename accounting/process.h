@@ -13,6 +13,7 @@
 
 #include <cstdint>
 
+#include "accounting/moved.h"
 #include "accounting/segment.h"
 
 namespace umemcg {
@@ -25,8 +26,8 @@ uint32_t this_process();
 // on the way are reaped. 0 or an error number (ENOSPC: the table is full;
 // EBUSY: the segment's lock could not be had; ENOENT: the group is gone).
 // A fork by another thread in the middle of it would copy the lock: see
-// alloc/fork_gate.h.
-int attach_process(uint32_t group, const char* name);
+// alloc/fork_gate.h. In a frozen group it returns when that is thawed.
+int attach_process(uint32_t group, const char* name, const Origin& origin = {});
 
 // Gives back what dead processes had charged. Returns how many were reaped;
 // 0 for private segments. Takes the segment's lock.
@@ -70,6 +71,8 @@ void take_over_slot();
 // A number in /proc/PID/stat (0: the caller's), by its place, from 3; 0 if it
 // cannot be read.
 uint64_t process_stat_word(int32_t pid, int word);
+// Its state there: R, S, D, T (stopped) ...; 0 if it cannot be read.
+char process_state(int32_t pid);
 // When the process started, in clock ticks since boot; 0 if it cannot be told.
 uint64_t process_start_time(int32_t pid);
 

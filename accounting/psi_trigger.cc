@@ -1,6 +1,7 @@
 #include "accounting/psi_trigger.h"
 
 #include <cerrno>
+#include <cstring>
 
 #include "accounting/segment.h"
 
@@ -35,14 +36,40 @@ uint64_t total(Segment& segment, uint32_t group, PsiState state) {
   return row != nullptr ? row->psi.total_us[state].load(kRelaxed) : 0;
 }
 
+// sscanf's " %u", but for numbers that do not fit.
+bool take_number(const char** text, uint32_t* number) {
+  while (**text == ' ' || **text == '\t' || **text == '\n') ++*text;
+  if (**text < '0' || **text > '9') return false;
+  uint64_t sum = 0;
+  for (; **text >= '0' && **text <= '9'; ++*text) {
+    if (sum <= UINT32_MAX) sum = sum * 10 + static_cast<uint64_t>(**text - '0');
+  }
+  *number = static_cast<uint32_t>(sum);
+  return sum <= UINT32_MAX;
+}
+
+bool is_possible(uint32_t threshold_us, uint32_t window_us) {
+  return window_us >= kPsiLeastWindowUs && window_us <= kPsiMostWindowUs &&
+         threshold_us != 0 && threshold_us <= window_us;
+}
+
 }  // namespace
+
+int parse_psi_trigger(const char* text, PsiState* state, uint32_t* threshold_us,
+                      uint32_t* window_us) {
+  const bool full = std::strncmp(text, "full", 4) == 0;
+  if (!full && std::strncmp(text, "some", 4) != 0) return EINVAL;
+  *state = full ? kPsiFull : kPsiSome;
+  text += 4;
+  const bool good = take_number(&text, threshold_us) &&
+                    take_number(&text, window_us) &&
+                    is_possible(*threshold_us, *window_us);
+  return good ? 0 : EINVAL;
+}
 
 int psi_trigger_init(PsiTrigger& trigger, PsiState state, uint32_t threshold_us,
                      uint32_t window_us, uint64_t now_us, uint64_t total_us) {
-  if (window_us < kPsiLeastWindowUs || window_us > kPsiMostWindowUs ||
-      threshold_us == 0 || threshold_us > window_us) {
-    return EINVAL;
-  }
+  if (!is_possible(threshold_us, window_us)) return EINVAL;
   trigger = {};
   trigger.state = state;
   trigger.threshold_us = threshold_us;

@@ -40,6 +40,12 @@ struct PsiTrigger {
   bool idle;          // nothing has grown for a window
 };
 
+// "some 150000 1000000" or "full ...": stalled microseconds, and the window's.
+// As the kernel, what follows is not looked at. 0, or EINVAL (also for numbers
+// that psi_trigger_init() refuses).
+int parse_psi_trigger(const char* text, PsiState* state, uint32_t* threshold_us,
+                      uint32_t* window_us);
+
 // 0, or EINVAL: a threshold of 0 or above the window, or a window out of range.
 int psi_trigger_init(PsiTrigger& trigger, PsiState state, uint32_t threshold_us,
                      uint32_t window_us, uint64_t now_us, uint64_t total_us);

@@ -20,12 +20,13 @@ constexpr auto kGet = std::memory_order_acquire;
 constexpr uint64_t being_written(uint64_t number) { return 2 * number + 1; }
 constexpr uint64_t written(uint64_t number) { return 2 * number + 2; }
 
-// The entry for refusal `number`, or null if somebody writes it who is not long
-// overtaken (one that is was killed there, or sleeps).
-Refusal* claim(RefusalLog& log, uint64_t number) {
-  Refusal& entry = log.entries[number % kRefusals];
+// The entry for refusal `number` among so many places, or null if somebody
+// writes it who is not long overtaken (one that is was killed there, or
+// sleeps).
+Refusal* claim(Refusal* entries, uint32_t places, uint64_t number) {
+  Refusal& entry = entries[number % places];
   uint64_t seen = entry.sequence.load(kRelaxed);
-  const bool busy = seen % 2 == 1 && seen + 4 * kRefusals > 2 * number;
+  const bool busy = seen % 2 == 1 && seen + 4 * places > 2 * number;
   if (busy || seen >= being_written(number) ||
       !entry.sequence.compare_exchange_strong(
           seen, being_written(number), std::memory_order_acq_rel, kRelaxed)) {
@@ -95,8 +96,12 @@ void record_refusal(Segment& segment, uint32_t limiting,
                     const RefusalReport& report) {
   Group* group = segment.group(limiting);
   if (group == nullptr) return;
-  const uint64_t number = group->refusals.count.fetch_add(1, kRelaxed);
-  Refusal* entry = claim(group->refusals, number);
+  RefusalLog& log = group->refusals;
+  const bool passed = was_let_pass(report.outcome);
+  const uint64_t number =
+      (passed ? log.passed : log.count).fetch_add(1, kRelaxed);
+  Refusal* entry = passed ? claim(log.entries + kFailures, kPasses, number)
+                          : claim(log.entries, kFailures, number);
   if (entry == nullptr) return;
   write_entry(segment, limiting, report, *entry);
   // release: pairs with read_entry(). Overtaken: it is another's by now.
@@ -105,13 +110,22 @@ void record_refusal(Segment& segment, uint32_t limiting,
                                           std::memory_order_release, kRelaxed);
 }
 
+namespace {
+// By the clock where nothing else tells.
+bool is_newer(const RefusalView& one, const RefusalView& other) {
+  return was_let_pass(one.outcome) == was_let_pass(other.outcome)
+             ? one.number > other.number
+             : one.time_ms > other.time_ms;
+}
+}  // namespace
+
 int read_refusals(const Group& group, RefusalView (&views)[kRefusals]) {
   int count = 0;
   for (const Refusal& entry : group.refusals.entries) {
     RefusalView view;
     if (!read_entry(entry, &view)) continue;
     int place = count++;
-    for (; place > 0 && views[place - 1].number < view.number; --place) {
+    for (; place > 0 && is_newer(view, views[place - 1]); --place) {
       views[place] = views[place - 1];
     }
     views[place] = view;

@@ -43,10 +43,20 @@ struct Refusal {
   std::atomic<uint64_t> name[2];  // of the thread, 15 bytes and a NUL
 };
 
-inline constexpr uint32_t kRefusals = 4;
+// Whether it was let over the limit after all. There are many of those where a
+// program goes on after a failure, so each kind has places of its own.
+inline constexpr bool was_let_pass(Outcome outcome) {
+  return outcome == Outcome::kReserve || outcome == Outcome::kForced;
+}
+
+inline constexpr uint32_t kFailures = 4;
+inline constexpr uint32_t kPasses = 2;
+inline constexpr uint32_t kRefusals = kFailures + kPasses;
 
 struct RefusalLog {
-  std::atomic<uint64_t> count;  // ever; the next goes to count % kRefusals
+  std::atomic<uint64_t> count;   // ever refused, and not let pass
+  std::atomic<uint64_t> passed;  // ever let pass
+  // kFailures, the next in place count % kFailures; then kPasses, likewise.
   Refusal entries[kRefusals];
 };
 
@@ -67,7 +77,7 @@ void record_refusal(Segment& segment, uint32_t limiting,
 
 // A refusal as it is read.
 struct RefusalView {
-  uint64_t number;  // from 0, in the order they happened
+  uint64_t number;  // from 0, of those let pass and of the others
   uint64_t time_ms;
   uint64_t group_id;
   int32_t pid;

@@ -71,7 +71,8 @@ size_t widest_path(Segment& segment) {
 }  // namespace
 
 void write_report(Segment& segment,
-                  void (*line)(const TextBuffer& text, void* arg), void* arg) {
+                  void (*line)(const TextBuffer& text, void* arg), void* arg,
+                  uint32_t root) {
   const size_t width = widest_path(segment);
   Text<1024> heading;
   heading.text("group");
@@ -84,6 +85,7 @@ void write_report(Segment& segment,
   line(heading, arg);
   for (uint32_t i = next_group(segment, kNone); i != kNone;
        i = next_group(segment, i)) {
+    if (!in_subtree(segment, i, root)) continue;
     Text<1024> row;
     group_row(segment, i, width, row);
     row.character('\n');

@@ -9,8 +9,10 @@
 
 namespace umemcg {
 
-// Calls `line` with each line of the table (with its newline).
+// Calls `line` with each line of the table (with its newline), of the groups
+// from `root` on.
 void write_report(Segment& segment,
-                  void (*line)(const TextBuffer& text, void* arg), void* arg);
+                  void (*line)(const TextBuffer& text, void* arg), void* arg,
+                  uint32_t root = kRootGroup);
 
 }  // namespace umemcg

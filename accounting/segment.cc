@@ -176,7 +176,8 @@ const char* Segment::check_header(const SegmentHeader& header,
   }
   if (header.version != kLayoutVersion) {
     return header.version < kLayoutVersion
-               ? "was made by an older umemcg; remove it and start again"
+               ? "was made by an older umemcg; `umemcg rm --all` with its "
+                 "--domain removes it"
                : "was made by a newer umemcg; use that version's library";
   }
   SegmentSizes sizes = sizes_of(header);

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 
-#include "accounting/liveness.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "base/sys.h"
@@ -20,11 +19,6 @@ constexpr int64_t kNeverKilled = -1000;
 constinit std::atomic<int32_t> exiting{0};
 
 uint32_t now_ms() { return static_cast<uint32_t>(sys::coarse_ms()); }
-
-bool is_self(Segment& segment, uint32_t process) {
-  return &segment == &g_segment && process == this_process() &&
-         own_process() != nullptr;
-}
 
 // oom_score_adj; kNeverKilled if it cannot be read.
 int64_t score_adjustment(int32_t pid) {
@@ -47,7 +41,7 @@ int64_t score_adjustment(int32_t pid) {
 }
 
 int32_t pid_of(Segment& segment, uint32_t process) {
-  return is_self(segment, process)
+  return is_own_process(segment, process)
              ? sys::process_id()
              : segment.process(process)->pid.load(kRelaxed);
 }
@@ -86,41 +80,11 @@ uint32_t group_in(Segment& segment, uint32_t process, uint32_t root) {
   return group;
 }
 
-// Whether the slot's process is the one that has had that pid since before the
-// call: who holds the slot's lock has its pid for as long. The slot may lie,
-// and its lock be held by who wrote it: the process must be a member, too.
-bool verify(Segment& segment, const LivenessFile& file,
-            const MappedFile& domain, uint32_t process, int32_t pid,
-            uint64_t pid_namespace) {
-  const ProcessSlot& slot = *segment.process(process);
-  return attached(slot) && slot.pid.load(kRelaxed) == pid &&
-         slot.pid_namespace.load(kRelaxed) == pid_namespace &&
-         pid_namespace != 0 &&
-         slot.start_time.load(kRelaxed) == process_start_time(pid) &&
-         domain.mapped_by(pid) && file.of(process) == Remains::kAlive &&
-         attached(slot);
-}
-
-// A descriptor of the process, which may be killed by the caller; or -1.
-int hold(Segment& segment, const MappedFile& domain, uint32_t process) {
-  const int32_t pid = segment.process(process)->pid.load(kRelaxed);
-  if (pid <= 1) return -1;
-  const int fd = sys::pidfd_open(pid);
-  if (fd < 0) return -1;
-  const LivenessFile file(segment);
-  if (file.open() &&
-      verify(segment, file, domain, process, pid, own_pid_namespace()) &&
-      sys::pidfd_signal(fd, 0) == 0) {
-    return fd;
-  }
-  sys::close(fd);
-  return -1;
-}
-
 // Counted and marked before the signal, so that who sees it dead sees why.
 void count_kill(Segment& segment, uint32_t process, uint32_t group) {
   memcg_memory_event(segment, group, Event::kOomKill);
-  mark_ending(*segment.process(process), kProcessVictim);
+  ProcessSlot* slot = segment.process(process);
+  if (slot != nullptr) mark_ending(*slot, kProcessVictim);
 }
 
 }  // namespace
@@ -177,7 +141,8 @@ int64_t charged_in(Segment& segment, uint32_t process, uint32_t group) {
 bool somebody_ends(Segment& segment, uint32_t group) {
   for (uint32_t i = 0; i < segment.processes_used(); ++i) {
     const ProcessSlot& slot = *segment.process(i);
-    if (!attached(slot) || !is_ending(slot) || is_self(segment, i)) continue;
+    if (!attached(slot) || !is_ending(slot) || is_own_process(segment, i))
+      continue;
     const uint32_t since = now_ms() - slot.ending_ms.load(kRelaxed);
     if (since < kMostEndingMs && charged_in(segment, i, group) > 0 &&
         process_alive(segment, i)) {
@@ -201,7 +166,7 @@ bool somebody_dies(Segment& segment, uint32_t group) {
   const uint64_t here = own_pid_namespace();
   for (uint32_t i = 0; i < segment.processes_used(); ++i) {
     const ProcessSlot& slot = *segment.process(i);
-    if (attached(slot) && !is_self(segment, i) &&
+    if (attached(slot) && !is_own_process(segment, i) &&
         slot.pid_namespace.load(kRelaxed) == here &&
         charged_in(segment, i, group) > 0 &&
         is_dying(slot.pid.load(kRelaxed)) && process_alive(segment, i)) {
@@ -252,17 +217,13 @@ Victim::Victim(Segment& segment, uint32_t group)
   Candidate worst = {0, kNone};
   for (uint32_t tried = 0; tried < segment.processes_used(); ++tried) {
     if (!next_worst(&worst)) return;
-    const bool self = is_self(segment, worst.process);
-    if (!self) pidfd_ = hold(segment, domain_, worst.process);
-    if (!self && pidfd_ < 0) continue;
+    const bool self = is_own_process(segment, worst.process);
+    if (!self) victim_ = HeldProcess(segment, domain_, worst.process);
+    if (!self && !victim_.held()) continue;
     process_ = worst.process;
     group_ = group_in(segment, process_, limiting_);
     return;
   }
-}
-
-Victim::~Victim() {
-  if (pidfd_ >= 0) sys::close(pidfd_);
 }
 
 void Victim::kill() {
@@ -271,9 +232,9 @@ void Victim::kill() {
   if (together != kNone) {
     memcg_memory_event(segment_, together, Event::kOomGroupKill);
   }
-  if (pidfd_ >= 0) sys::pidfd_signal(pidfd_, SIGKILL);
+  if (victim_.held()) victim_.signal(SIGKILL);
   if (together != kNone) kill_group(together);
-  if (pidfd_ < 0) sys::send_signal(sys::process_id(), SIGKILL);
+  if (!victim_.held()) sys::send_signal(sys::process_id(), SIGKILL);
 }
 
 // All processes of the subtree; the caller's own last.
@@ -288,13 +249,13 @@ void Victim::kill_group(uint32_t root) {
         score_adjustment(pid_of(segment_, i)) == kNeverKilled) {
       continue;
     }
-    const bool self = is_self(segment_, i);
-    const int fd = self ? -1 : hold(segment_, domain_, i);
-    if (!self && fd < 0) continue;
+    const bool self = is_own_process(segment_, i);
+    const HeldProcess other =
+        self ? HeldProcess() : HeldProcess(segment_, domain_, i);
+    if (!self && !other.held()) continue;
     count_kill(segment_, i, group);
     own |= self;
-    if (fd >= 0) sys::pidfd_signal(fd, SIGKILL);
-    if (fd >= 0) sys::close(fd);
+    if (!self) other.signal(SIGKILL);
   }
   if (own) sys::send_signal(sys::process_id(), SIGKILL);
 }

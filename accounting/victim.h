@@ -6,11 +6,8 @@
 //             all of its processes die, but those with -1000
 //   events are counted before the signal
 //
-// A signal goes to nobody but the process that was chosen: it is held by a
-// pidfd before it is looked at, and must then have the slot's start time and
-// pid namespace, and map the domain's file; and the lock must be held that says
-// its slot is alive. One that cannot be verified or killed (another pid
-// namespace, no permission) is passed over.
+// Only a process that can be held is chosen (held_process.h), so that a signal
+// goes to nobody else.
 //
 // A process that is on its way out is waited for, not chosen, until it has
 // taken longer than kMostEndingMs. Nothing here allocates or blocks; errno is
@@ -19,6 +16,7 @@
 
 #include <cstdint>
 
+#include "accounting/held_process.h"
 #include "accounting/layout.h"
 #include "accounting/mapped_file.h"
 #include "accounting/segment.h"
@@ -71,7 +69,6 @@ uint32_t oom_group_of(Segment& segment, uint32_t group, uint32_t limiting);
 class Victim {
  public:
   Victim(Segment& segment, uint32_t group);
-  ~Victim();
   Victim(const Victim&) = delete;
   Victim& operator=(const Victim&) = delete;
 
@@ -98,7 +95,7 @@ class Victim {
   const MappedFile domain_;
   uint32_t process_ = kNone;
   uint32_t group_ = kNone;
-  int pidfd_ = -1;  // -1: the calling process
+  HeldProcess victim_;  // unless it is the calling process
 };
 
 }  // namespace umemcg

@@ -135,6 +135,7 @@ void sleep_ns(uint64_t ns) {
 }
 
 pid_t process_id() { return static_cast<pid_t>(call(SYS_getpid)); }
+pid_t parent_id() { return static_cast<pid_t>(call(SYS_getppid)); }
 pid_t thread_id() { return static_cast<pid_t>(call(SYS_gettid)); }
 
 void name_thread(const char* name) { call(SYS_prctl, PR_SET_NAME, name); }
@@ -148,6 +149,9 @@ int send_signal(pid_t process, int signal) {
 }
 int pidfd_open(pid_t process) {
   return static_cast<int>(call(SYS_pidfd_open, process, 0));
+}
+int pidfd_getfd(int fd, int theirs) {
+  return static_cast<int>(call(SYS_pidfd_getfd, fd, theirs, 0));
 }
 int pidfd_signal(int fd, int signal) {
   return error_of(SYS_pidfd_send_signal, fd, signal, nullptr, 0);

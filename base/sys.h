@@ -67,6 +67,7 @@ void pause(int round);
 void sleep_ns(uint64_t ns);
 
 pid_t process_id();
+pid_t parent_id();
 pid_t thread_id();
 // Of the calling thread; at most 15 bytes.
 void name_thread(const char* name);
@@ -76,6 +77,9 @@ int send_signal(pid_t process, int signal);
 // A process held by a descriptor (close-on-exec), so that its number cannot
 // become another's; or a negative error number.
 int pidfd_open(pid_t process);
+// A descriptor (close-on-exec) of the open file that it has under the number
+// `theirs`, or a negative error number (EPERM: not for the caller).
+int pidfd_getfd(int fd, int theirs);
 // 0: only asks whether one could be sent.
 int pidfd_signal(int fd, int signal);
 // Milliseconds that never go back (CLOCK_MONOTONIC_COARSE: cheap).

@@ -28,16 +28,19 @@ std::map<uint32_t, int64_t> given_pages() {
   return given;
 }
 
-// By slot.
-std::map<uint32_t, int64_t> charged_pages() {
-  std::map<uint32_t, int64_t> given = given_pages(), charged;
+std::vector<ChargeEntry> list_charges() {
+  const std::map<uint32_t, int64_t> given = given_pages();
+  std::vector<ChargeEntry> charges;
   for (uint32_t i = 0; i < g_segment.ledgers_used(); ++i) {
     const Ledger& ledger = *g_segment.ledger(i);
     const uint64_t owner = ledger.owner.load(kRelaxed);
     if (owner == 0) continue;
-    charged[owner_process(owner)] += ledger.pages.load(kRelaxed) - given[i];
+    const auto others = given.find(i);
+    charges.push_back({owner_process(owner), owner_group(owner),
+                       ledger.pages.load(kRelaxed) -
+                           (others != given.end() ? others->second : 0)});
   }
-  return charged;
+  return charges;
 }
 
 std::vector<ThreadEntry> list_threads(const LiveProcesses& live) {
@@ -57,10 +60,13 @@ std::vector<ThreadEntry> list_threads(const LiveProcesses& live) {
 
 Census take_census() {
   const LiveProcesses live(g_segment);
-  Census census{{}, list_threads(live)};
+  Census census{{}, list_threads(live), list_charges()};
   std::map<uint32_t, uint32_t> threads;
   for (const ThreadEntry& thread : census.threads) ++threads[thread.slot];
-  std::map<uint32_t, int64_t> charged = charged_pages();
+  std::map<uint32_t, int64_t> charged;
+  for (const ChargeEntry& charge : census.charges) {
+    charged[charge.slot] += charge.pages;
+  }
   for (uint32_t i = 0; i < g_segment.processes_used(); ++i) {
     const ProcessSlot& slot = *g_segment.process(i);
     // acquire: pairs with the reaping of the process.

@@ -26,9 +26,17 @@ struct ThreadEntry {
   uint32_t slot;  // of its process
 };
 
+// What a process has charged to one group, what is charged ahead included.
+struct ChargeEntry {
+  uint32_t slot;
+  uint32_t group;
+  int64_t pages;
+};
+
 struct Census {
   std::vector<ProcessEntry> processes;  // those that live, and have ended
   std::vector<ThreadEntry> threads;
+  std::vector<ChargeEntry> charges;
 };
 
 // Looks through g_segment. What moves meanwhile may be off.

@@ -15,6 +15,7 @@ struct Options {
   std::string domain;
   uint32_t groups = 0;  // 0: not said
   std::vector<std::string> paths;
+  bool others_read = false;
   bool json = false;
 };
 
@@ -31,10 +32,7 @@ bool join(const Options& options, int* status) {
     error = join_domain(g_segment, name.c_str(), &why, sizes);
   }
   if (error != 0) {
-    fail("the domain " + name + " " + why + " (" + error_text(error) + ")" +
-         (error == ENOSPC ? "; make it with a smaller --groups, or name a file "
-                            "on a file system with more room by its path"
-                          : ""));
+    fail(no_domain_text(name, why, error));
     return false;
   }
   const uint32_t room = g_segment.group_count() - 1;
@@ -46,30 +44,6 @@ bool join(const Options& options, int* status) {
   }
   settle_domain();
   return true;
-}
-
-// What to do about an error of create_group().
-std::string advice(const std::string& path, int error) {
-  switch (error) {
-    case EINVAL:
-      return "each name in it is 1 to 255 bytes without newlines, and not . "
-             "or ..";
-    case ENOSPC:
-      if (check_group_path(path.c_str()) == ENOSPC) {
-        return "it is deeper than " + std::to_string(kMaxDepth) + " groups";
-      }
-      return "the domain's table is full, with " +
-             std::to_string(g_segment.group_count() - 1) +
-             " groups; remove some with `umemcg rm`, or make a domain with a "
-             "larger --groups";
-    case EAGAIN:
-      return "a group above it allows no more, by cgroup.max.depth or "
-             "cgroup.max.descendants; see `umemcg get` and `umemcg set`";
-    case EBUSY:
-      return "the domain's lock could not be had; try again";
-    default:
-      return "try again";
-  }
 }
 
 // Makes the groups of the path one by one, to know which were missing.
@@ -90,12 +64,14 @@ int create_path(const std::string& path, std::vector<std::string>* created) {
 int create(const Options& options) {
   int status = kDone;
   if (!join(options, &status)) return kFailed;
+  if (options.others_read) {
+    g_segment.header().others_read.store(1, std::memory_order_relaxed);
+  }
   std::vector<std::string> created;
   for (const std::string& path : options.paths) {
     const int error = create_path(path, &created);
     if (error == 0) continue;
-    status = fail("the group " + path + " cannot be made (" +
-                  error_text(error) + "); " + advice(path, error));
+    status = fail(no_group_text(path, error));
   }
   if (options.json) {
     print_json({{"domain", g_segment.path()}, {"created", created}});
@@ -118,6 +94,8 @@ void add_create_command(CLI::App& app, Action& chosen) {
                    "(default 4095)")
       ->check(CLI::Range(uint32_t{1}, kMostDomainGroups))
       ->type_name("N");
+  command->add_flag("--others-read", options->others_read,
+                    "where the domain is mounted, other users may read it");
   command->add_option("path", options->paths, "groups, such as /a/b")
       ->required()
       ->type_name("PATH");

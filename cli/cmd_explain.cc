@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/explain.h"
+#include "cli/printable.h"
 #include "cli/table.h"
 
 namespace umemcg {
@@ -39,15 +40,6 @@ std::string got_text(const RefusalView& refusal) {
   return text.empty() ? "nothing" : text;
 }
 
-// A thread's name, which may hold anything.
-std::string printable(const char* name) {
-  std::string text = name;
-  for (char& c : text) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return text;
-}
-
 const char* outcome_name(const RefusalView& refusal) {
   return kOutcomeNames[static_cast<uint32_t>(refusal.outcome)];
 }
@@ -58,7 +50,7 @@ void print_refusals(const std::vector<RefusalView>& refusals) {
               "lrllrrrll");
   for (const RefusalView& refusal : refusals) {
     table.add({"  " + time_text(refusal.time_ms), std::to_string(refusal.pid),
-               printable(refusal.name), path_of_id(refusal.group_id),
+               refusal.name, path_of_id(refusal.group_id),
                size_cell(refusal.request), size_cell(refusal.usage),
                size_cell(refusal.cached), outcome_name(refusal),
                got_text(refusal)});
@@ -71,23 +63,37 @@ std::string consumer_name(const Consumer& consumer) {
                            : name_of_process(consumer.index);
 }
 
-void print_text(const Explanation& of) {
-  std::cout << of.path << ": " << of.refused
-            << (of.refused == 1 ? " charge was" : " charges were")
-            << " refused at its limit; it is " << size_cell(of.limit)
-            << ", usage " << size_cell(of.usage) << ", of that cached "
-            << size_cell(of.cached) << "; policy " << of.policy << '\n';
-  std::cout << "the last refusals:\n";
-  print_refusals(of.refusals);
+void print_consumers(const std::vector<Consumer>& consumers) {
+  if (consumers.empty()) {
+    std::cout << "what is charged now: nobody has anything\n";
+    return;
+  }
   std::cout << "what is charged now:\n";
   Table table({"  who", "charged"}, "lr");
-  for (const Consumer& consumer : of.consumers) {
+  for (const Consumer& consumer : consumers) {
     table.add({"  " + consumer_name(consumer), size_cell(consumer.pages)});
   }
   table.print(std::cout);
+}
+
+void print_text(const Explanation& of) {
+  std::cout << printable(of.path) << ": " << of.refused
+            << (of.refused == 1 ? " charge was" : " charges were")
+            << " refused at its limit; it is " << size_cell(of.limit)
+            << ", usage " << size_cell(of.usage) << ", of that cached "
+            << size_cell(of.cached) << "; policy " << of.policy;
+  if (of.passed != 0) {
+    std::cout << "; " << of.passed
+              << " more met it and were let pass (by the reserve, or over it)";
+  }
+  std::cout << '\n';
+  std::cout << "the last refusals:\n";
+  print_refusals(of.refusals);
+  print_consumers(of.consumers);
   if (of.advice.empty()) return;
   std::cout << "what would help:\n";
-  for (const Advice& advice : of.advice) std::cout << "  " << advice << '\n';
+  for (const Advice& advice : of.advice)
+    std::cout << "  " << printable(advice) << '\n';
 }
 
 int64_t bytes(int64_t pages) { return pages > 0 ? pages << kPageShift : 0; }
@@ -131,6 +137,7 @@ Json json_of(const Explanation& of) {
     consumers.push_back(json_of(consumer));
   }
   return {{"refused", of.refused},
+          {"let_pass", of.passed},
           {"limit_bytes", limit_json(of.limit)},
           {"usage_bytes", bytes(of.usage)},
           {"cached_bytes", bytes(of.cached)},

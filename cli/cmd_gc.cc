@@ -1,5 +1,8 @@
 // `umemcg gc`: gives back what the dead had, and checks the counters.
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <filesystem>
 #include <iomanip>
 #include <iostream>
@@ -87,9 +90,30 @@ void print_document(const Result& result) {
               {"gate_longest_ns", header.gate_longest_ns.load(kRelaxed)}});
 }
 
+// False if none is named, and there is no default one.
+bool domain_is_meant(const Options& options) {
+  if (domain_name(options.domain) != kDefaultDomain) return true;
+  if (!options.domain.empty()) return true;
+  Line path;
+  domain_path(kDefaultDomain, path);
+  return ::access(path.c_str(), F_OK) == 0 || errno != ENOENT;
+}
+
+int only_stale(const Options& options, unsigned stale) {
+  if (options.json) {
+    print_json({{"domain", nullptr}, {"stale_runs_removed", stale}});
+  } else {
+    std::cout << "stale runs removed      " << stale
+              << "\nno domain was looked at: none is named, and there is no "
+                 "default one\n";
+  }
+  return kDone;
+}
+
 int gc(const Options& options) {
   Result result;
   result.stale = remove_all_stale();
+  if (!domain_is_meant(options)) return only_stale(options, result.stale);
   if (!open_domain(options.domain, &result.reaped)) return kFailed;
   if (!collect(&result)) {
     return fail("the domain's lock could not be had within 2 s; try again");
@@ -112,7 +136,8 @@ void add_gc_command(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand(
       "gc",
       "Give back what dead processes and removed groups had, check the "
-      "counters, remove private domains that were left behind");
+      "counters, remove private domains that were left behind (10 s old or "
+      "more)");
   add_domain_option(command, options->domain);
   add_json_flag(command, options->json);
   command->callback(

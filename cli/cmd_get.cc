@@ -1,11 +1,14 @@
 // `umemcg get`: the bare content of a control file.
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <iostream>
 #include <memory>
 
 #include "cli/commands.h"
 #include "cli/control_text.h"
+#include "cli/printable.h"
 
 namespace umemcg {
 namespace {
@@ -13,13 +16,14 @@ namespace {
 struct Options {
   std::string domain, path, file;
   bool json = false;
+  bool v1 = false;
 };
 
 int get(const Options& options) {
   uint32_t group;
   const ControlFile* file;
   if (!open_domain(options.domain) || !find_group_at(options.path, &group) ||
-      !find_file(options.path, group, options.file, &file)) {
+      !find_file(options.path, group, options.file, &file, options.v1)) {
     return kFailed;
   }
   if (file->show == nullptr) {
@@ -29,7 +33,9 @@ int get(const Options& options) {
   if (options.json) {
     print_json(control_file_json(*file, group));
   } else {
-    std::cout << read_control_file(*file, group);
+    const std::string content = read_control_file(*file, group);
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+    std::cout << (terminal ? printable_lines(content) : content);
   }
   return kDone;
 }
@@ -42,10 +48,13 @@ void add_get_command(CLI::App& app, Action& chosen) {
       app.add_subcommand("get", "Print a control file of a group");
   add_domain_option(command, options->domain);
   add_json_flag(command, options->json);
+  add_v1_flag(command, options->v1);
   command->add_option("path", options->path, "the group")
       ->required()
       ->type_name("PATH");
-  command->add_option("file", options->file, "such as memory.current")
+  command
+      ->add_option("file", options->file,
+                   "such as memory.current; umemcg files lists them")
       ->required()
       ->type_name("FILE");
   command->callback(

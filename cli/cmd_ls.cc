@@ -1,11 +1,14 @@
 // `umemcg ls`: the paths of the groups.
 
+#include <unistd.h>
+
 #include <iostream>
 #include <memory>
 
 #include "accounting/mem_cgroup.h"
 #include "cli/commands.h"
 #include "cli/group_tree.h"
+#include "cli/printable.h"
 
 namespace umemcg {
 namespace {
@@ -20,13 +23,15 @@ int ls(const Options& options) {
   if (!open_domain(options.domain) || !find_group_at(options.path, &root)) {
     return kFailed;
   }
+  // Into a pipe the names go as they are.
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
   nlohmann::ordered_json groups = nlohmann::ordered_json::array();
   for (const TreeEntry& entry : list_subtree(root)) {
     if (options.json) {
       groups.push_back(
           {{"path", entry.path}, {"id", group_id(g_segment, entry.group)}});
     } else {
-      std::cout << entry.path << '\n';
+      std::cout << (terminal ? printable(entry.path) : entry.path) << '\n';
     }
   }
   if (options.json) {

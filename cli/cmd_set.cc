@@ -14,7 +14,19 @@ namespace {
 struct Options {
   std::string domain, path, file, value;
   bool json = false;
+  bool v1 = false;
 };
+
+// Why the file cannot have that.
+std::string unsupported(const std::string& name) {
+  if (name == "memory.pressure" || name == "cgroup.event_control") {
+    return "it lasts as long as an open file: write it to the file of a "
+           "mounted tree, or use the functions of umemcg.h";
+  }
+  return name == "cgroup.type"
+             ? "memory is charged by domains"
+             : "only whole processes are moved: write to cgroup.procs";
+}
 
 // What to do about an error of store().
 std::string advice(const ControlFile& file, uint32_t group, int error) {
@@ -25,33 +37,17 @@ std::string advice(const ControlFile& file, uint32_t group, int error) {
       if (file.limits && group == kRootGroup) {
         return "the root has no limits; set those of a group below it";
       }
-      if (name == "cgroup.procs") return "write the number of a process";
-      if (name == "memory.reclaim") {
-        return "write bytes with an optional suffix K M G T P E, and perhaps "
-               "swappiness=0 to 200 or max";
-      }
-      if (name == "memory.oom.policy") {
-        return "write fail, kill, callback, wait or 'wait MILLISECONDS'";
-      }
-      if (name == "memory.oom.group" || name == "cgroup.pressure") {
-        return "write 0 or 1";
-      }
-      if (name == "cgroup.subtree_control") {
-        return "write +memory or -memory";
-      }
-      if (name.find("_in_bytes") != std::string::npos) {
-        return "write bytes with an optional suffix K M G T P E, or -1 for no "
-               "limit";
-      }
-      return name.rfind("cgroup.max.", 0) == 0
-                 ? "write a number, or max"
-                 : "write bytes with an optional suffix K M G T P E, such as "
-                   "512M, or max";
+      return std::string("write ") + file.takes;
     case ESRCH:
       return "no live process of the domain has that number; `umemcg ps` "
              "lists them";
     case ERANGE:
-      return "the number is out of range";
+      return std::string("the number is out of range; write ") + file.takes;
+    case EOPNOTSUPP:
+      return unsupported(name);
+    case EPERM:
+      return "a process in it cannot be signalled from here: it is another "
+             "user's, or in another pid namespace";
     case ENOENT:
       return "the group itself has not got the controller";
     case ENODEV:
@@ -105,11 +101,26 @@ void say_what_is_missing(const Options& options, uint32_t group) {
   fail(line.c_str());
 }
 
+// In one line, whatever is in it.
+std::string quoted(const std::string& value) {
+  std::string text = "'";
+  for (const char c : value) {
+    if (c == '\n') {
+      text += "\\n";
+    } else if (c == '\t') {
+      text += "\\t";
+    } else {
+      text += static_cast<unsigned char>(c) < ' ' ? '?' : c;
+    }
+  }
+  return text + "'";
+}
+
 int set(const Options& options) {
   uint32_t group;
   const ControlFile* file;
   if (!open_domain(options.domain) || !find_group_at(options.path, &group) ||
-      !find_file(options.path, group, options.file, &file)) {
+      !find_file(options.path, group, options.file, &file, options.v1)) {
     return kFailed;
   }
   int error =
@@ -123,8 +134,8 @@ int set(const Options& options) {
     say_what_is_missing(options, group);
     return kDone;
   }
-  return fail(options.file + " of " + options.path + " cannot be set to '" +
-              options.value + "' (" + error_text(error) + "); " +
+  return fail(options.file + " of " + options.path + " cannot be set to " +
+              quoted(options.value) + " (" + error_text(error) + "); " +
               advice(*file, group, error));
 }
 
@@ -136,10 +147,13 @@ void add_set_command(CLI::App& app, Action& chosen) {
       app.add_subcommand("set", "Write a control file of a group");
   add_domain_option(command, options->domain);
   add_json_flag(command, options->json);
+  add_v1_flag(command, options->v1);
   command->add_option("path", options->path, "the group")
       ->required()
       ->type_name("PATH");
-  command->add_option("file", options->file, "such as memory.max")
+  command
+      ->add_option("file", options->file,
+                   "such as memory.max; umemcg files lists them")
       ->required()
       ->type_name("FILE");
   command->add_option("value", options->value, "such as 512M, or max")

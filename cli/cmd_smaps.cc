@@ -2,7 +2,6 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -11,6 +10,7 @@
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
 #include "cli/commands.h"
+#include "cli/process_maps.h"
 #include "cli/remote_tables.h"
 #include "cli/table.h"
 
@@ -21,10 +21,6 @@ struct Options {
   std::string domain;
   int32_t pid = 0;
   bool json = false;
-};
-
-struct Mapping {
-  uint64_t start, end;
 };
 
 struct Charged {
@@ -43,19 +39,6 @@ struct Row {
   Owner owner;
   Charged charged;
 };
-
-// False with errno set.
-bool read_mappings(int32_t pid, std::vector<Mapping>* mappings) {
-  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
-  for (std::string line; std::getline(maps, line);) {
-    Mapping mapping{};
-    if (std::sscanf(line.c_str(), "%lx-%lx ", &mapping.start, &mapping.end) ==
-        2) {
-      mappings->push_back(mapping);
-    }
-  }
-  return !mappings->empty();
-}
 
 Charged charged_in(const Mapping& mapping, uint64_t slice, SliceWord word) {
   const uint32_t mask = page_mask(slice, mapping.start, mapping.end);
@@ -130,19 +113,6 @@ void print_document(const Options& options, const std::vector<Row>& rows) {
               {"groups", groups}});
 }
 
-std::string advice(int error) {
-  switch (error) {
-    case EPERM:
-      return "its memory may be read by its own user, where kernel.yama."
-             "ptrace_scope is 0, and by root";
-    case ESRCH:
-      return "it has ended";
-    default:
-      return "it does not tell where its page table is, or is just starting "
-             "or ending; try again";
-  }
-}
-
 int smaps(const Options& options) {
   if (!open_domain(options.domain)) return kFailed;
   const std::string who = "the process " + std::to_string(options.pid);
@@ -157,14 +127,14 @@ int smaps(const Options& options) {
   int error = tables.open(slot.page_table.load(std::memory_order_acquire),
                           slot.accounts.load(std::memory_order_acquire));
   std::vector<Mapping> mappings;
-  if (error == 0 && !read_mappings(options.pid, &mappings)) error = ESRCH;
+  if (error == 0) error = read_mappings(options.pid, false, &mappings);
   std::vector<Row> rows;
   for (size_t i = 0; i < mappings.size() && error == 0; ++i) {
     error = rows_of(tables, mappings[i], &rows);
   }
   if (error != 0) {
     return fail(who + " cannot be looked at (" + error_text(error) + "); " +
-                advice(error));
+                advice_on_reading(error));
   }
   if (options.json) {
     print_document(options, rows);

@@ -40,7 +40,7 @@ uint64_t event_of(const Group& group, Event event) {
   return group.events[static_cast<int>(event)].load(kRelaxed);
 }
 
-std::vector<std::string> cells(const TreeEntry& entry, const Inside& inside) {
+std::vector<Cell> cells(const TreeEntry& entry, const Inside& inside) {
   const Group& group = *g_segment.group(entry.group);
   return {std::string(2 * entry.depth, ' ') +
               (entry.depth == 0 ? entry.path : entry.name),

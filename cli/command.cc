@@ -12,6 +12,7 @@
 #include "accounting/domain.h"
 #include "accounting/mem_cgroup.h"
 #include "accounting/process.h"
+#include "cli/printable.h"
 
 namespace umemcg {
 namespace {
@@ -25,10 +26,77 @@ std::string path_of_domain(const std::string& name) {
   return path.c_str();
 }
 
+// What to do about an error of create_group().
+std::string group_advice(const std::string& path, int error) {
+  switch (error) {
+    case EINVAL:
+      return "each name in it is 1 to 255 bytes without newlines, and not . "
+             "or ..";
+    case ENOSPC:
+      if (check_group_path(path.c_str()) == ENOSPC) {
+        return "it is deeper than " + std::to_string(kMaxDepth) + " groups";
+      }
+      return "the domain's table is full, with " +
+             std::to_string(g_segment.group_count() - 1) +
+             " groups; remove some with `umemcg rm`, or make a domain with a "
+             "larger --groups";
+    case EAGAIN:
+      return "a group above it allows no more, by cgroup.max.depth or "
+             "cgroup.max.descendants; see `umemcg get` and `umemcg set`";
+    case EBUSY:
+      return "the domain's lock could not be had; try again";
+    default:
+      return "try again";
+  }
+}
+
+// Names stand in values, and are keys as well.
+void make_utf8(nlohmann::ordered_json* document) {
+  if (document->is_string()) {
+    *document = utf8_text(document->get_ref<const std::string&>());
+  } else if (document->is_array()) {
+    for (auto& element : *document) make_utf8(&element);
+  } else if (document->is_object()) {
+    bool same = true;
+    for (auto& [key, value] : document->items()) {
+      make_utf8(&value);
+      same = same && utf8_text(key) == key;
+    }
+    if (same) return;
+    auto object = nlohmann::ordered_json::object();
+    for (auto& [key, value] : document->items()) {
+      object[utf8_text(key)] = std::move(value);
+    }
+    *document = std::move(object);
+  }
+}
+
+// JSON leaves DEL and C1 (0xc2 and 0x80 to 0x9f) as they are; they can only be
+// in a string there, where an escape is as good.
+std::string without_controls(const std::string& json) {
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string text;
+  for (size_t i = 0; i < json.size(); ++i) {
+    auto code = static_cast<unsigned char>(json[i]);
+    const auto next = static_cast<unsigned char>(json[i + 1]);
+    const bool c1 = code == 0xc2 && next < 0xa0;
+    if (!c1 && code != 0x7f) {
+      text += json[i];
+      continue;
+    }
+    if (c1) {
+      code = next;
+      ++i;
+    }
+    text += {'\\', 'u', '0', '0', kHex[code / 16], kHex[code % 16]};
+  }
+  return text;
+}
+
 }  // namespace
 
 int fail(const std::string& what) {
-  std::cerr << "umemcg: " << what << '\n';
+  std::cerr << "umemcg: " << printable(what) << '\n';
   return kFailed;
 }
 
@@ -65,9 +133,31 @@ std::string domain_name(const std::string& option) {
 int fail_no_domain(const std::string& name) {
   return fail("there is no domain " + name + " (" + path_of_domain(name) +
               ": " + error_text(ENOENT) +
-              "); make it with `umemcg create --domain " + name +
-              " /GROUP`, or start a program in it with `umemcg run --domain " +
+              "); `umemcg domains` lists those there are; make it with "
+              "`umemcg create --domain " +
+              name +
+              " /GROUP`, or start a program in it with `umemcg run "
+              "--domain " +
               name + " -- CMD`");
+}
+
+std::string no_domain_text(const std::string& name, const std::string& why,
+                           int error) {
+  std::string text =
+      "the domain " + name + " " + why + " (" + error_text(error) + ")";
+  if (error != ENOSPC && error != ENOMEM) return text;
+  text += name.find('/') == std::string::npos
+              ? "; /dev/shm has no room for it: `umemcg domains` lists those "
+                "there are, `umemcg gc` removes what runs have left"
+              : "; its file system has no room for it";
+  return text +
+         "; a domain of `umemcg create --groups N` with a small N needs less, "
+         "and a path given to --domain is a file elsewhere";
+}
+
+std::string no_group_text(const std::string& path, int error) {
+  return "the group " + path + " cannot be made (" + error_text(error) + "); " +
+         group_advice(path, error);
 }
 
 bool open_domain(const std::string& option, uint32_t* reaped) {
@@ -82,6 +172,12 @@ bool open_domain(const std::string& option, uint32_t* reaped) {
     settle_domain(reaped);
   }
   return error == 0;
+}
+
+bool domain_gone() {
+  const int fd = g_segment.open_file();
+  if (fd >= 0) ::close(fd);
+  return fd < 0;
 }
 
 void settle_domain(uint32_t* reaped) {
@@ -144,9 +240,17 @@ int write_all(int fd, const std::string& text) {
   return 0;
 }
 
-void print_json(const nlohmann::ordered_json& document) {
-  using Handler = nlohmann::ordered_json::error_handler_t;
-  std::cout << document.dump(2, ' ', false, Handler::replace) << '\n';
+std::string json_text(nlohmann::ordered_json document, int indent) {
+  make_utf8(&document);
+  return without_controls(document.dump(indent));
+}
+
+void print_json(nlohmann::ordered_json document) {
+  std::cout << json_text(std::move(document), 2) << '\n';
+}
+
+std::string json_line(nlohmann::ordered_json document) {
+  return json_text(std::move(document), -1);
 }
 
 }  // namespace umemcg

@@ -45,6 +45,15 @@ bool open_domain(const std::string& option, uint32_t* reaped = nullptr);
 // Says that there is no such domain; kFailed.
 int fail_no_domain(const std::string& name);
 
+// Why join_domain(), or create_group() in the mapped domain, has failed, and
+// what to do about it.
+std::string no_domain_text(const std::string& name, const std::string& why,
+                           int error);
+std::string no_group_text(const std::string& path, int error);
+
+// Whether the mapped domain's file is no more at its path.
+bool domain_gone();
+
 // What opening has to do with a domain that is mapped already.
 void settle_domain(uint32_t* reaped = nullptr);
 
@@ -66,7 +75,10 @@ std::string path_of_group(uint32_t group);
 // Writes all of it. 0 or an error number.
 int write_all(int fd, const std::string& text);
 
-// Prints a JSON document, bytes that are not UTF-8 replaced.
-void print_json(const nlohmann::ordered_json& document);
+// Prints a JSON document, bytes that are not UTF-8 replaced (printable.h).
+void print_json(nlohmann::ordered_json document);
+// The same with another indent (-1: one line), without the end of the line.
+std::string json_text(nlohmann::ordered_json document, int indent);
+std::string json_line(nlohmann::ordered_json document);
 
 }  // namespace umemcg

@@ -19,9 +19,10 @@ Json value_of(const std::string& text) {
   return std::stoull(text);
 }
 
-std::string all_names() {
+std::string all_names(Hierarchy hierarchy) {
   std::string names;
-  for (const ControlFile* file = kControlFiles; file->name != nullptr; ++file) {
+  for (const ControlFile* file = control_files(hierarchy);
+       file->name != nullptr; ++file) {
     names += (names.empty() ? "" : " ") + std::string(file->name);
   }
   return names;
@@ -61,7 +62,11 @@ Json nested_of(std::istringstream& content) {
 
 // Why a group has not got the file.
 std::string missing_because(const ControlFile& file) {
-  if (file.format == Format::kNested) {
+  const std::string name = file.name;
+  if (name == "memory.numa_stat") {
+    return "the machine has several memory nodes, and pages are not followed";
+  }
+  if (name == "memory.pressure") {
     return "pressure is not counted there; write 1 to its cgroup.pressure";
   }
   return "its parent does not hand the memory controller on; write +memory "
@@ -70,12 +75,17 @@ std::string missing_because(const ControlFile& file) {
 
 }  // namespace
 
+void add_v1_flag(CLI::App* command, bool& v1) {
+  command->add_flag("--v1", v1, "by the names of cgroup v1");
+}
+
 bool find_file(const std::string& path, uint32_t group, const std::string& name,
-               const ControlFile** file) {
-  *file = find_control_file(name.c_str());
+               const ControlFile** file, bool v1) {
+  *file = v1 ? find_control_file(name.c_str(), Hierarchy::kV1)
+             : find_control_file(name.c_str());
   if (*file == nullptr) {
     fail("there is no control file " + name + " (" + error_text(ENOENT) +
-         "); there are " + all_names());
+         "); there are " + all_names(hierarchy_of(v1)));
     return false;
   }
   if (!has_control_file(g_segment, group, **file)) {

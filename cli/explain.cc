@@ -61,27 +61,37 @@ bool is_asleep(const ProcessSlot& slot) {
          (slot.flags.load(kRelaxed) & kProcessWorker) == 0;
 }
 
+// As a limit is set: in bytes, too, where the short form is rounded.
+std::string exact_size(int64_t pages) {
+  const std::string text = size_of(pages),
+                    bytes = std::to_string(pages << kPageShift);
+  return text == bytes + " bytes" ? text : text + " (" + bytes + ")";
+}
+
 void advise_on_limit(const Explanation& of, std::vector<Advice>* advice) {
-  // (Those that ended well need no more.)
   for (const RefusalView& refusal : of.refusals) {
-    if (refusal.outcome == Outcome::kReserve ||
-        refusal.outcome == Outcome::kForced) {
-      continue;
-    }
+    if (was_let_pass(refusal.outcome)) continue;
     const int64_t needed = refusal.usage + refusal.request;
     if (refusal.request > of.limit) {
       advice->push_back("a request of " + size_of(refusal.request) +
                         " fits under no limit of " + size_of(of.limit));
     }
     if (needed > of.limit) {
-      advice->push_back("raise memory.max of " + of.path + " to at least " +
-                        size_of(needed) + " (" +
-                        std::to_string(needed << kPageShift) + ")");
+      advice->push_back("raise memory.max of " + of.path +
+                        ": one more request of " + size_of(refusal.request) +
+                        " fits at " + exact_size(needed));
     } else if (of.limit > refusal.limit) {
       advice->push_back("memory.max of " + of.path +
                         " was raised since the last refusal");
     }
     return;
+  }
+  // None has failed yet.
+  if (of.passed != 0) {
+    advice->push_back(
+        "so far the emergency reserve, or what may go over the limit, has "
+        "helped, and no request failed: raise memory.max of " +
+        of.path + " before one does");
   }
 }
 
@@ -145,8 +155,12 @@ void advise_on_protection(const Explanation& of, std::vector<Advice>* advice) {
 }
 
 void advise_on_request(const Explanation& of, std::vector<Advice>* advice) {
-  if (of.refusals.empty() || of.policy != "fail") return;
-  if (of.refusals[0].outcome != Outcome::kFailed) return;
+  const auto last = std::find_if(of.refusals.begin(), of.refusals.end(),
+                                 [](const RefusalView& refusal) {
+                                   return !was_let_pass(refusal.outcome);
+                                 });
+  if (last == of.refusals.end() || of.policy != "fail") return;
+  if (last->outcome != Outcome::kFailed) return;
   advice->push_back("memory.oom.policy of " + of.path +
                     " is fail: kill, callback and wait do something else");
 }
@@ -158,6 +172,7 @@ Explanation explain(uint32_t group) {
   Explanation of = {group,
                     path_of_group(group),
                     row.refusals.count.load(kRelaxed),
+                    row.refusals.passed.load(kRelaxed),
                     row.memory.max(),
                     row.memory.usage(),
                     cached_in(group),
@@ -192,7 +207,8 @@ std::vector<Explanation> explain_subtree(uint32_t root) {
   }
   std::vector<Explanation> explanations;
   for (uint32_t group : groups) {
-    if (g_segment.group(group)->refusals.count.load(kRelaxed) != 0) {
+    const RefusalLog& log = g_segment.group(group)->refusals;
+    if (log.count.load(kRelaxed) != 0 || log.passed.load(kRelaxed) != 0) {
       explanations.push_back(explain(group));
     }
   }

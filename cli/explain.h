@@ -17,7 +17,8 @@ using Advice = std::string;
 struct Explanation {
   uint32_t group;  // whose limit refused
   std::string path;
-  uint64_t refused;  // ever
+  uint64_t refused;  // ever, and not let pass
+  uint64_t passed;   // ever let over it: from the reserve, or forced
   int64_t limit, usage, cached;
   std::string policy;
   std::vector<RefusalView> refusals;  // the last, newest first

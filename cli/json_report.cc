@@ -13,7 +13,8 @@ using Json = nlohmann::ordered_json;
 
 Json group_json(uint32_t group) {
   Json object;
-  for (const ControlFile* file = kControlFiles; file->name != nullptr; ++file) {
+  for (const ControlFile* file = control_files(Hierarchy::kV2);
+       file->name != nullptr; ++file) {
     // Lists of processes and threads: they have ended.
     if (file->format == Format::kLines || file->show == nullptr ||
         !has_control_file(g_segment, group, *file)) {
@@ -33,15 +34,15 @@ Json group_json(uint32_t group) {
 
 }  // namespace
 
-std::string json_report(int exit_status) {
+std::string json_report(int exit_status, uint32_t root) {
   Json groups = Json::object();
   for (uint32_t i = next_group(g_segment, kNone); i != kNone;
        i = next_group(g_segment, i)) {
-    groups[path_of_group(i)] = group_json(i);
+    if (in_subtree(g_segment, i, root))
+      groups[path_of_group(i)] = group_json(i);
   }
   const Json report = {{"exit_status", exit_status}, {"groups", groups}};
-  // A name may hold any bytes: what is not UTF-8 is replaced, not refused.
-  return report.dump(2, ' ', false, Json::error_handler_t::replace);
+  return json_text(report, 2);
 }
 
 }  // namespace umemcg

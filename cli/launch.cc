@@ -78,7 +78,10 @@ int wait_for(pid_t child) {
     pid_t got = ::waitpid(child, &status, WUNTRACED);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return 125;
-    if (WIFSTOPPED(status)) {  // stop along with it, and wake it with us
+    if (WIFSTOPPED(status)) {
+      // By a terminal: stop along with it, and wake it with us. SIGSTOP is for
+      // it alone, and whoever sent that makes it go on (cgroup.freeze).
+      if (WSTOPSIG(status) == SIGSTOP) continue;
       ::raise(SIGSTOP);
       ::kill(child, SIGCONT);
       continue;

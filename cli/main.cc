@@ -5,6 +5,8 @@
 #include <iostream>
 
 #include "cli/commands.h"
+#include "cli/help/exit_status.h"
+#include "cli/printable.h"
 #include "cli/run.h"
 
 namespace {
@@ -41,19 +43,25 @@ bool is_unknown(const CLI::App& app, int argc, char** argv) {
 int main(int argc, char** argv) {
   CLI::App app{"umemcg: a memory cgroup in user space"};
   app.require_subcommand(1);
+  app.footer(kExitStatus);  // of the commands too
   app.set_version_flag("--version", UMEMCG_VERSION);
   app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
-    return std::string("umemcg: ") + error.what() + "; " + usage_of(*failed) +
+    return "umemcg: " + printable(error.what()) + "; " + usage_of(*failed) +
            "\n";
   });
   Action chosen;
   RunOptions run;
   add_run_command(app, run, chosen);
   for (auto add :
-       {add_create_command, add_set_command, add_get_command, add_rm_command,
-        add_ls_command, add_tree_command, add_ps_command, add_move_command,
-        add_gc_command, add_smaps_command, add_explain_command,
-        add_reclaim_command}) {
+       {add_create_command,   add_set_command,     add_get_command,
+        add_files_command,    add_rm_command,      add_ls_command,
+        add_tree_command,     add_ps_command,      add_move_command,
+        add_gc_command,       add_smaps_command,   add_explain_command,
+        add_top_command,      add_stat_command,    add_events_command,
+        add_pressure_command, add_audit_command,   add_record_command,
+        add_replay_command,   add_version_command, add_completion_command,
+        add_man_command,      add_export_command,  add_mount_command,
+        add_umount_command,   add_reclaim_command, add_domains_command}) {
     add(app, chosen);
   }
   if (is_unknown(app, argc, argv)) {

@@ -3,16 +3,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <thread>
 
 #include "accounting/mem_cgroup.h"
 #include "accounting/oom_policy.h"
+#include "accounting/process.h"
 #include "accounting/report.h"
 #include "accounting/size.h"
 #include "accounting/tree_change.h"
+#include "cli/help/exit_status.h"
 #include "cli/json_report.h"
 #include "cli/launch.h"
 #include "cli/library.h"
@@ -49,10 +53,49 @@ void add_size(CLI::App* command, const std::string& name,
       ->type_name("SIZE");
 }
 
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+// Inside another run, or wherever else the environment says that programs
+// belong: below that group, whose limits hold for this one too.
 std::string group_name(const RunOptions& options) {
   if (!options.group.empty()) return options.group;
-  return "/" + fs::path(options.command[0]).filename().string() + "." +
-         std::to_string(::getpid());
+  const bool inside =
+      options.domain.empty() && !variable("UMEMCG_DOMAIN").empty();
+  const std::string above = inside ? variable("UMEMCG_GROUP") : "";
+  return normal_path(above + "/" +
+                     fs::path(options.command[0]).filename().string() + "." +
+                     std::to_string(::getpid()));
+}
+
+// Or children that a process which was there has forked, and that may start
+// another program in the group.
+bool somebody_is_in(uint32_t group) {
+  reap_dead_processes(g_segment);
+  for (uint32_t i = 0; i < g_segment.processes_used(); ++i) {
+    const ProcessSlot& slot = *g_segment.process(i);
+    // acquire: pairs with the reaping of the process.
+    if (slot.state.load(std::memory_order_acquire) != ProcessState::kFree &&
+        slot.group.load(std::memory_order_relaxed) == group) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The group that run has named itself goes with the command, unless that has
+// left somebody there: who came after it was removed would make it anew,
+// without its limits. So there are two looks, with a program's start in
+// between.
+void leave_group(const RunOptions& options, const std::string& path) {
+  const uint32_t group = find_group(g_segment, path.c_str());
+  if (!options.group.empty() || group == kNone) return;
+  const uint64_t id = group_id(g_segment, group);
+  if (somebody_is_in(group)) return;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (!somebody_is_in(group)) remove_group(g_segment, group, id);
 }
 
 // As for a program that makes the group itself: what is not said on the command
@@ -84,10 +127,7 @@ std::string make_group(RunOptions options, const std::string& path) {
   uint32_t index;
   bool made = false;
   int error = create_group(g_segment, path.c_str(), &index, &made);
-  if (error != 0) {
-    return "the group " + path + " cannot be made (" + strerrordesc_np(error) +
-           ")";
-  }
+  if (error != 0) return no_group_text(path, error);
   // (Killed in the middle of it, what protection sums up would be wrong.)
   TreeChange change(g_segment);
   if (!change.held()) return "the domain's lock could not be had; try again";
@@ -122,13 +162,14 @@ int open_report(const RunOptions& options) {
   return fd;
 }
 
-int report(const RunOptions& options, int fd, int status) {
+// Of the subtree of `root`.
+int report(const RunOptions& options, uint32_t root, int fd, int status) {
   if (options.report.empty() && !options.json) return status;
   std::string text;
   if (options.json) {
-    text = json_report(status) + "\n";
+    text = json_report(status, root) + "\n";
   } else {
-    write_report(g_segment, append, &text);
+    write_report(g_segment, append, &text, root);
   }
   const int error = write_all(fd, text);
   if (error != 0) {
@@ -154,7 +195,7 @@ void add_run_command(CLI::App& app, RunOptions& options, Action& chosen) {
            "max, 64K to 256K)");
   run->add_option("--oom", options.oom,
                   "what happens when nothing can be reclaimed")
-      ->type_name("POLICY")
+      ->type_name("POLICY:{fail,kill,callback,wait}")
       ->check([](const std::string& text) {
         OomPolicy policy;
         uint32_t wait_ms;
@@ -167,7 +208,8 @@ void add_run_command(CLI::App& app, RunOptions& options, Action& chosen) {
   run->add_option("--group", options.group, "group to run in, such as /a/b")
       ->type_name("PATH");
   run->add_option("--domain", options.domain,
-                  "join (or make) this domain instead of a private one")
+                  "join (or make) this domain instead of a private one "
+                  "(default: $UMEMCG_DOMAIN, as inside another run)")
       ->type_name("NAME");
   // A flag that may have a value: it never takes the word after it.
   run->add_flag("--report{-}", options.report,
@@ -177,6 +219,7 @@ void add_run_command(CLI::App& app, RunOptions& options, Action& chosen) {
   run->add_option("command", options.command, "command and its arguments")
       ->required()
       ->type_name("CMD ARGS...");
+  run->footer(kRunExitStatus);
   run->positionals_at_end();
   run->prefix_command(false);
   run->callback([&options, &chosen] {
@@ -190,14 +233,20 @@ int run_command(const RunOptions& options) {
     return status;
   }
   RunDomain domain;
-  std::string error = domain.open(options.domain);
-  if (!error.empty()) return fail_run(error);
-  const std::string group = group_name(options);
-  error = make_group(options, group);
+  std::string error = domain.open(
+      options.domain.empty() ? variable("UMEMCG_DOMAIN") : options.domain);
   if (!error.empty()) return fail_run(error);
   PreloadPath library;
   error = library.find(domain.path());
   if (!error.empty()) return fail_run(error);
+  const std::string group = group_name(options);
+  error = make_group(options, group);
+  if (!error.empty()) return fail_run(error);
+  const int report_fd = open_report(options);
+  if (report_fd < 0) {
+    leave_group(options, group);
+    return kUmemcgFailed;
+  }
   // Each process applies these as it starts: they must not undo the options.
   if (options.max) ::unsetenv("UMEMCG_MAX");
   if (options.high) ::unsetenv("UMEMCG_HIGH");
@@ -212,11 +261,15 @@ int run_command(const RunOptions& options) {
   launch.environment = {{"UMEMCG_DOMAIN", domain.path()},
                         {"UMEMCG_GROUP", group},
                         {"LD_PRELOAD", library.preload()}};
-  int report_fd = open_report(options);
-  if (report_fd < 0) return kUmemcgFailed;
   int status = launch_and_wait(launch);
   domain.settle();
-  return report(options, report_fd, status);
+  // Others' groups in a domain that was not asked for are none of its business.
+  const bool all = !options.domain.empty() || variable("UMEMCG_DOMAIN").empty();
+  const uint32_t own = find_group(g_segment, group.c_str());
+  const uint32_t root = all || own == kNone ? kRootGroup : own;
+  status = report(options, root, report_fd, status);
+  leave_group(options, group);
+  return status;
 }
 
 }  // namespace umemcg

@@ -13,6 +13,7 @@
 #include "accounting/domain.h"
 #include "accounting/process.h"
 #include "accounting/segment.h"
+#include "cli/command.h"
 #include "cli/domain_file.h"
 
 namespace umemcg {
@@ -47,8 +48,7 @@ std::string RunDomain::open(const std::string& name) {
   const char* why = "cannot be made";
   int error = join_domain(g_segment, chosen.c_str(), &why);
   if (error != 0) {
-    return "the domain " + chosen + " " + why + " (" + strerrordesc_np(error) +
-           ")";
+    return no_domain_text(chosen, why, error);
   }
   path_ = g_segment.path();
   if (!name.empty()) return "";

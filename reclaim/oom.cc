@@ -167,6 +167,21 @@ bool changed(const ChargeRequest& request, uint32_t group) {
          request.account->inherited.load(kRelaxed);  // a forked child's
 }
 
+// Says in memory.oom_control that somebody waits. Others who do set it again.
+class WaitingMark {
+ public:
+  explicit WaitingMark(uint32_t group)
+      : since_ms_(g_segment.group(group)->waiting_ms) {}
+  ~WaitingMark() { since_ms_.store(0, kRelaxed); }
+  WaitingMark(const WaitingMark&) = delete;
+  WaitingMark& operator=(const WaitingMark&) = delete;
+
+  void renew() { since_ms_.store(sys::coarse_ms(), kRelaxed); }
+
+ private:
+  std::atomic<uint64_t>& since_ms_;
+};
+
 OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
   if (request.oom_deadline_ns == 0) {
     count_oom(group);
@@ -176,7 +191,9 @@ OomVerdict wait_for_room(ChargeRequest& request, uint32_t group) {
   MemstallScope stall(request.account->charged.load(kRelaxed));
   uint64_t reclaim_at = sys::monotonic_ns() + kReclaimPauseNs;
   uint64_t sleep = kMsNs;
+  WaitingMark mark(group);
   for (;;) {
+    mark.renew();
     const uint64_t now = sys::monotonic_ns();
     if (now >= request.oom_deadline_ns) return OomVerdict::kNoMemory;
     // (A process on its way out may charge over the limit now, or is refused.)

@@ -108,13 +108,15 @@ void apply_limits(Group& group) {
 
 // Limits are those of whoever made the group: what was set on it since is not
 // undone by each program that starts in it.
-bool join_group() {
+bool make_own_group(uint32_t* group, Origin* origin) {
   Text<8192> path;
   const bool own = choose_group(path);
-  uint32_t group = kNone;
+  origin->home = home_of(own ? "" : path.c_str());
+  *group = moved_group(g_segment, origin);
+  if (*group != kNone) return true;
   bool made = false;
-  int error = create_group(g_segment, path.c_str(), &group, &made);
-  if (own && made) make_transient(g_segment, group);
+  const int error = create_group(g_segment, path.c_str(), group, &made);
+  if (own && made) make_transient(g_segment, *group);
   if (error != 0) {
     Line detail;
     detail.text(path.c_str()).text(" cannot be made (");
@@ -122,10 +124,21 @@ bool join_group() {
     not_accounted("the group", detail.c_str());
     return false;
   }
-  if (made || g_segment.is_private()) apply_limits(*g_segment.group(group));
+  if (made || g_segment.is_private()) apply_limits(*g_segment.group(*group));
+  return true;
+}
+
+bool join_group() {
+  uint32_t group = kNone;
+  int error = ENOENT;
   Text<64> name;
   program_name(name);
-  error = attach_process(group, name.c_str());
+  // (The group may be removed before it is joined.)
+  for (int tries = 0; tries < 3 && error == ENOENT; ++tries) {
+    Origin origin;
+    if (!make_own_group(&group, &origin)) return false;
+    error = attach_process(group, name.c_str(), origin);
+  }
   if (error != 0) {
     not_accounted("no place in the domain's table of processes",
                   strerrordesc_np(error));

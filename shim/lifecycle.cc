@@ -66,9 +66,13 @@ bool join_as_child() {
   int error = ENOENT;
   for (int tries = 0; tries < 3 && error == ENOENT; ++tries) {
     const ProcessSlot* parent = g_segment.process(this_process());
-    group = parent != nullptr ? parent->group.load(std::memory_order_relaxed)
-                              : kRootGroup;
-    error = attach_process(group, "forked");
+    Origin origin;
+    group = kRootGroup;
+    if (parent != nullptr) {
+      group = parent->group.load(std::memory_order_relaxed);
+      origin = origin_of(*parent);
+    }
+    error = attach_process(group, "forked", origin);
   }
   if (error != 0) return false;
   publish_page_table();

@@ -5,7 +5,7 @@ import os
 import stat
 import subprocess
 
-from harness import check, clean_environment, main, plain
+from harness import MIB, Skip, check, clean_environment, main, plain
 
 from domain import DOMAIN_DIR, check_aligned, domain_of
 
@@ -106,7 +106,8 @@ def get_prints_the_bare_value(umemcg):
                 ("cgroup.threads", ""), ("memory.kmem.failcnt", "0\n"),
                 ("cgroup.events", "populated 0\nfrozen 0\n"),
                 ("cgroup.stat",
-                 "nr_descendants 0\nnr_dying_descendants 0\n")):
+                 "nr_descendants 0\nnr_subsys_memory 1\n"
+                 "nr_dying_descendants 0\nnr_dying_subsys_memory 0\n")):
             check(domain.get("/a", file) == content, f"{file} is another")
         check(domain.get("/", "memory.current") == "0\n", "not of the root")
 
@@ -336,6 +337,57 @@ def the_default_domain_is_named_default(umemcg):
               "another file", without)
 
 
+def gc_needs_no_domain(umemcg):
+    if os.path.exists(f"{DOMAIN_DIR}/default"):
+        raise Skip("somebody has a default domain")
+    outcome = plain([umemcg.program, "gc"])
+    check(outcome.status == 0 and not outcome.stderr
+          and b"stale runs removed" in outcome.stdout
+          and b"no domain was looked at" in outcome.stdout, "", outcome)
+    outcome = plain([umemcg.program, "gc", "--json"])
+    check(json.loads(outcome.stdout)["domain"] is None, "", outcome)
+
+
+def domains_are_listed(umemcg):
+    left = f"run-1-{os.getpid()}"  # as a run that was killed leaves it
+    with domain_of(umemcg, "/a/b") as domain:
+        try:
+            plain([umemcg.program, "create", "--domain", left, "/x"])
+            worker = domain.worker("/a/b")
+            worker.order("take", 4 * MIB)
+            outcome = plain([umemcg.program, "domains", "--json"])
+            check(outcome.status == 0, "", outcome)
+            found = json.loads(outcome.stdout)
+            check(found["folder"] == DOMAIN_DIR, "another folder", outcome)
+            by_name = {one["name"]: one for one in found["domains"]}
+            one = by_name[domain.name]
+            check(one["groups"] == 3 and one["processes"] == 1
+                  and one["charged"] >= 4 * MIB and not one["stale"]
+                  and one["path"] == domain.path, f"{one}")
+            check(by_name[left]["stale"], f"{by_name[left]}")
+            text = plain([umemcg.program, "domains"]).stdout.decode()
+            check(any(line.split()[:3] == [domain.name, "3", "1"]
+                      for line in text.splitlines()), text)
+            check(any(line.startswith(left) and "umemcg gc" in line
+                      for line in text.splitlines()), text)
+        finally:
+            plain([umemcg.program, "rm", "--all", "--domain", left])
+
+
+def what_stat_says_of_processes_below(umemcg):
+    with domain_of(umemcg, "/a/b") as domain:
+        check(domain.json("stat", "/a")["processes_below"] == 0, "somebody")
+        domain.worker("/a/b")
+        check("none here" in domain.done("stat", "/a"), "not said")
+        check(domain.json("stat", "/a")["processes_below"] == 1, "nobody")
+        check("none here" not in domain.done("stat", "/a/b"), "nobody")
+
+
+def files_takes_a_domain(umemcg):
+    with domain_of(umemcg) as domain:
+        check("memory.max" in domain.done("files"), "no list")
+
+
 if __name__ == "__main__":
     main([create_makes_groups_and_the_domain,
           create_without_a_group_makes_the_domain, create_takes_a_size,
@@ -347,4 +399,6 @@ if __name__ == "__main__":
           rm_all_takes_domains_of_other_versions, what_was_done_as_json,
           output_that_is_lost_is_an_error, tree_is_aligned_and_indented,
           tree_as_json, ps_and_gc_of_an_empty_domain,
-          the_variable_names_the_domain, the_default_domain_is_named_default])
+          the_variable_names_the_domain, the_default_domain_is_named_default,
+          gc_needs_no_domain, domains_are_listed,
+          what_stat_says_of_processes_below, files_takes_a_domain])

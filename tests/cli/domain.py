@@ -19,11 +19,15 @@ DOMAIN_DIR = f"/dev/shm/umemcg-{os.getuid()}"
 # Takes and gives back memory as it is told, a line each, and answers "ok".
 # A thread follows a change of its process's group when it has charged something
 # new: the first block after a move may still be the former group's.
-# "enter" puts its thread into a group, "fork" leaves a child that sleeps.
+# "block" takes one of that size, which it does not touch, "fail" one that it
+# must not get; "map" and "share" map memory without malloc, "deep" leaves
+# threads that have used their stacks; "enter" puts its thread into a group,
+# "fork" leaves a child that sleeps.
 WORKER = """
-import ctypes, os, sys, time
+import ctypes, mmap, os, sys, threading, time
 umemcg = ctypes.CDLL(None)
 umemcg.umemcg_group_open.restype = ctypes.c_void_p
+umemcg.malloc.restype = ctypes.c_void_p
 blocks = []
 for line in sys.stdin:
     word, *rest = line.split()
@@ -31,6 +35,28 @@ for line in sys.stdin:
         blocks += [bytearray(65536) for _ in range(int(rest[0]) // 65536)]
     elif word == "drop":
         blocks.clear()
+    elif word == "block":
+        if not umemcg.malloc(ctypes.c_size_t(int(rest[0]))):
+            print("refused")
+    elif word in ("map", "share"):
+        kind = mmap.MAP_PRIVATE if word == "map" else mmap.MAP_SHARED
+        blocks.append(mmap.mmap(-1, int(rest[0]),
+                                flags=kind | mmap.MAP_ANONYMOUS))
+        for page in range(0, int(rest[0]), 4096):
+            blocks[-1][page] = 1
+    elif word == "deep":
+        deep = lambda n: n and list(map(deep, [n - 1]))
+        ready = threading.Barrier(5)
+        work = lambda: (deep(700), ready.wait(), time.sleep(60))
+        for _ in range(4):
+            threading.Thread(target=work, daemon=True).start()
+        ready.wait()
+    elif word == "fail":
+        try:
+            blocks.append(bytearray(int(rest[0])))
+            print("had")
+        except MemoryError:
+            pass
     elif word == "enter":
         group = umemcg.umemcg_group_open(rest[0].encode(), 0)
         if umemcg.umemcg_thread_set(ctypes.c_void_p(group), None) != 0:

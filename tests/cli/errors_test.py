@@ -22,7 +22,9 @@ def a_domain_that_is_not_there(umemcg):
         for command in (["set", "/a", "memory.max", "1M"],
                         ["get", "/a", "memory.max"], ["rm", "/a"],
                         ["rm", "--all"], ["ls"], ["tree"], ["ps"],
-                        ["move", "1", "/a"], ["gc"], ["smaps", "1"]):
+                        ["move", "1", "/a"], ["gc"], ["smaps", "1"],
+                        ["top"], ["stat", "/a"], ["events"], ["pressure"],
+                        ["audit"], ["record", "/dev/null"]):
             domain.refused(*command, words=[
                 domain.name, domain.path, "No such file",
                 f"umemcg create --domain {domain.name}"])
@@ -76,7 +78,9 @@ def damaged_tables(umemcg):
                             ["set", "/a/b", "memory.max", "1M"],
                             ["set", "/a", "cgroup.procs", "1"],
                             ["create", "/x/y"], ["rm", "/a/b"], ["gc"],
-                            ["move", "1", "/a"], ["smaps", "1"]):
+                            ["move", "1", "/a"], ["smaps", "1"],
+                            ["top", "--once", "--json"], ["stat", "/a"],
+                            ["events"], ["pressure"], ["audit"]):
                 outcome = domain.command(*command)
                 check(outcome.status in (0, 1), f"seed {seed}", outcome)
 
@@ -110,7 +114,9 @@ def a_group_that_is_not_there(umemcg):
     with domain_of(umemcg, "/a") as domain:
         for command in (["set", "/b", "memory.max", "1M"],
                         ["get", "/b", "memory.max"], ["rm", "/b"],
-                        ["ls", "/b"], ["tree", "/b"], ["move", "1", "/b"]):
+                        ["ls", "/b"], ["tree", "/b"], ["move", "1", "/b"],
+                        ["top", "/b"], ["stat", "/b"], ["events", "/b"],
+                        ["pressure", "/b"]):
             domain.refused(*command, words=["no group /b", "No such file",
                                             domain.path, "umemcg create"])
 

@@ -264,6 +264,30 @@ def writing_procs_is_moving(umemcg):
           domain.done("set", "/b", "cgroup.procs", worker.pid))
 
 
+def who_starts_from_a_moved_process_starts_there(umemcg):
+    """A program that it executes, and one that it has become by exec."""
+    say = 'python3 -c "import os; print(os.getpid(), flush=True); input()"'
+    script = f"read go; {say}; UMEMCG_GROUP=/c {say}; exec {say}"
+    with domain_of(umemcg, "/a", "/b", "/c") as domain:
+        shell = subprocess.Popen(
+            umemcg.run_command(["sh", "-c", f"echo $$; {script}"],
+                               ["--domain", domain.name, "--group", "/a"]),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            first = int(shell.stdout.readline())
+            domain.done("move", first, "/b")
+            for group in ("/b", "/c", "/b"):
+                shell.stdin.write("\n")
+                shell.stdin.flush()
+                pid = int(shell.stdout.readline())
+                inside = domain.get(group, "cgroup.procs").split()
+                check(str(pid) in inside, f"{pid} is not in {group}: {inside}")
+            check(pid == first, "exec made another process")
+            check(domain.get("/a", "cgroup.procs") == "", "one is in /a")
+        finally:
+            shell.communicate("\n", timeout=60)
+
+
 def a_limit_that_is_set_holds(umemcg):
     """In a process that runs already, and whatever it has."""
     with domain_of(umemcg, "/a") as domain:
@@ -332,5 +356,6 @@ if __name__ == "__main__":
           the_files_name_who_is_inside, other_pid_namespaces_are_0,
           long_lists_are_not_cut,
           move_charges_the_new_group, writing_procs_is_moving,
+          who_starts_from_a_moved_process_starts_there,
           a_limit_that_is_set_holds, a_peak_is_reset,
           run_joins_what_create_made, a_stopped_process_is_no_obstacle])

@@ -17,7 +17,10 @@ import tempfile
 import common
 
 CONSUMER = common.HERE / "consumer"
-HAVE = ("bin/umemcg", "include/umemcg/umemcg.h", "include/umemcg/umemcg.hpp")
+HAVE = ("bin/umemcg", "include/umemcg/umemcg.h", "include/umemcg/umemcg.hpp",
+        "share/man/man1/umemcg.1", "share/bash-completion/completions/umemcg",
+        "share/zsh/site-functions/_umemcg",
+        "share/fish/vendor_completions.d/umemcg.fish")
 HAVE_IN_LIBDIR = ("libumemcg.so", "libumemcg_api.a", "libumemcg_new.a",
                   "cmake/umemcg/umemcgConfig.cmake", "pkgconfig/umemcg.pc",
                   "pkgconfig/umemcg-api.pc", "pkgconfig/umemcg-new.pc")

@@ -158,7 +158,7 @@ void print_enums() {
   PRINT_VALUES(ProcessState, kFree, kAttached, kOrphaned);
   PRINT_VALUES(OomPolicy, kFail, kKill, kCallback, kWait);
   PRINT_VALUES(ProcessFlag, kProcessExiting, kProcessVictim, kProcessShrinkers,
-               kProcessWorker);
+               kProcessWorker, kProcessStopped);
   PRINT_VALUES(Outcome, kFailed, kReserve, kForced, kKilled, kCallback,
                kWaited);
   PRINT_VALUES(Source, kCached, kHeap, kThreads, kStock, kDead, kProcesses,
@@ -173,13 +173,13 @@ void print_enums() {
 void print_structs() {
   PRINT_FIELDS(SegmentHeader, magic, version, reserved, total_bytes, groups,
                processes, ledgers, lines, group_offset, process_offset,
-               ledger_offset, line_offset, bucket_offset, buckets, reserved_too,
+               ledger_offset, line_offset, bucket_offset, buckets, others_read,
                groups_high, processes_high, ledgers_high, lines_high,
                next_group_id, changing, recount_due, recount_not_before_ms,
                recount_pause_ms, generation, dying, free_hint, thresholds, gate,
                recounts, recounts_voided, pages_corrected, gate_closed_ns,
                gate_longest_ns, oom_lease, drain_lease, reclaim_seq, notify_seq,
-               notify_waiters, peaks);
+               notify_waiters, peaks, release_agent);
   PRINT_FIELDS(PeakReader, process, generation, group, reserved, group_id,
                pages);
   print_rows<PageCounter>("PageCounter", counter_rows());
@@ -189,17 +189,18 @@ void print_structs() {
                pressed_ms, soft_limit, swap_high, swap_max, oom_policy,
                oom_wait_ms, oom_group, reclaim_seq, reclaim_acks, reclaim_ms,
                reclaim_pages, event_seq, event_waiters, thresholds, events,
-               events_local, stat, sources, pressure, psi, refusals, name);
+               events_local, stat, sources, pressure, psi, refusals, name,
+               freeze, notify_on_release, swappiness, memsw_max, waiting_ms);
   PRINT_FIELDS(SourceCounts, scanned, reclaimed, ns);
   PRINT_FIELDS(VmPressure, window, windows, listeners);
   PRINT_FIELDS(PsiGroup, lease, state, total_us, looked_us, averaged_us,
                averaged_total_us, average, disabled, triggers);
-  PRINT_FIELDS(RefusalLog, count, entries);
+  PRINT_FIELDS(RefusalLog, count, passed, entries);
   PRINT_FIELDS(Refusal, sequence, time_ms, group_id, pid, thread, outcome,
                flags, request, limit, usage, cached, got, name);
   PRINT_FIELDS(ProcessSlot, state, pid, group, busy, start_time, pid_namespace,
                page_table, accounts, name, flags, reclaim_seen, reclaim_missed,
-               ending_ms, forced);
+               ending_ms, forced, home, moved_to);
   PRINT_FIELDS(Ledger, owner, pages, kmem, sock, threads, stat);
   PRINT_FIELDS(StockLine, slots, reservation, reservation_ms, owner, thread,
                busy, object, stalled, stat_ledger, group, stat);

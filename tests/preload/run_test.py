@@ -1,8 +1,10 @@
 """`umemcg run`: exit status, signals, what cannot be accounted, the report."""
 
+import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -278,6 +280,99 @@ def domains():
     return set(os.listdir(DOMAIN_DIR)) if os.path.isdir(DOMAIN_DIR) else set()
 
 
+@contextlib.contextmanager
+def own_domain(umemcg, *options):
+    name = f"test-run-{os.getpid()}"
+    try:
+        made = plain([umemcg.program, "create", "--domain", name, *options,
+                      "/kept"])
+        check(made.status == 0, "no domain", made)
+        yield name
+    finally:
+        for _ in range(100):  # what was started there has to end
+            if plain([umemcg.program, "rm", "--all", "--domain",
+                      name]).status == 0:
+                break
+            time.sleep(0.1)
+
+
+def groups_of(umemcg, name):
+    outcome = plain([umemcg.program, "ls", "--domain", name])
+    return set(outcome.stdout.decode().split())
+
+
+def groups_of_runs_are_removed(umemcg):
+    with own_domain(umemcg, "--groups", "3") as name:
+        for command in (["true"], ["sh", "-c", "kill -9 $$"],
+                        ["no-such-command"], ["true"], ["true"]):
+            outcome = umemcg.run(command, options=["--domain", name])
+            check(outcome.status in (0, 127, 137), "no room", outcome)
+        check(groups_of(umemcg, name) == {"/", "/kept"}, "one was left")
+        umemcg.run(["true"], options=["--domain", name, "--group", "/asked"])
+        check("/asked" in groups_of(umemcg, name), "one was removed")
+
+
+def the_group_of_a_run_stays_while_somebody_is_in_it(umemcg):
+    with own_domain(umemcg) as name:
+        script = ("import os, sys, time\n"
+                  "if os.fork(): os._exit(0)\n"
+                  "for fd in range(3): os.close(fd)\n"
+                  "time.sleep(1)\n")
+        outcome = umemcg.run([sys.executable, "-c", script], max="64M",
+                             options=["--domain", name])
+        check(outcome.status == 0, "", outcome)
+        left = groups_of(umemcg, name) - {"/", "/kept"}
+        check(len(left) == 1, f"{left}")
+        limit = plain([umemcg.program, "get", "--domain", name, *left,
+                       "memory.max"])
+        check(limit.stdout == b"%d\n" % HOG_LIMIT, "no limit", limit)
+
+
+def a_full_table_is_explained(umemcg):
+    with own_domain(umemcg, "--groups", "1") as name:
+        outcome = umemcg.run(["true"], options=["--domain", name])
+        check(outcome.status == 125 and len(outcome.complaints()) == 1
+              and b"umemcg rm" in outcome.stderr
+              and b"--groups" in outcome.stderr, "no advice", outcome)
+
+
+def a_run_inside_a_run_is_in_its_limit(umemcg):
+    inner = umemcg.run_command(
+        [sys.executable, "-c", f"x = bytearray({128 * MIB})"],
+        ["--json", "--report", "--max", "max"])
+    outcome = umemcg.run(["sh", "-c", '"$@"; echo $?', "sh", *inner],
+                         max="64M")
+    check(outcome.stdout == b"1\n" and b"MemoryError" in outcome.stderr,
+          "not refused", outcome)
+    text = outcome.stderr.decode()
+    groups = list(json.loads(text[text.index("\n{") + 1:])["groups"])
+    check(len(groups) == 1 and groups[0].count("/") == 2
+          and re.fullmatch(r"/sh\.\d+/python.*\.\d+", groups[0]),
+          f"not below: {groups}", outcome)
+
+
+def the_variable_names_the_domain(umemcg):
+    with own_domain(umemcg) as name:
+        outcome = umemcg.run(["sh", "-c", "echo $UMEMCG_DOMAIN $UMEMCG_GROUP"],
+                             env=clean_environment(UMEMCG_DOMAIN=name,
+                                                   UMEMCG_GROUP="/kept"))
+        check(re.fullmatch(rf"{DOMAIN_DIR}/{name} /kept/sh\.\d+\n",
+                           outcome.stdout.decode()), "another", outcome)
+
+
+def a_library_that_cannot_be_loaded_is_said(umemcg):
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(umemcg.program, folder)
+        with open(f"{folder}/libumemcg.so", "wb") as library:
+            library.write(b"no library")
+        outcome = plain([f"{folder}/umemcg", "run", "--", "echo", "ran"])
+        check(outcome.status == 125 and outcome.stdout == b"", "it ran",
+              outcome)
+        check(len(outcome.complaints()) == 1
+              and outcome.stderr.count(b"\n") == 1
+              and b"libmimalloc.so.3" in outcome.stderr, "not said", outcome)
+
+
 def domain_is_removed(umemcg):
     """A private domain lives as long as the command, also when it is killed.
 
@@ -328,5 +423,9 @@ if __name__ == "__main__":
           report_without_limit_says_max, json_to_stderr, table_has_its_columns,
           report_that_is_lost_is_said, report_is_written_in_pieces,
           a_child_opts_out,
-          group_option_names_the_group, domain_is_removed,
+          group_option_names_the_group, groups_of_runs_are_removed,
+          the_group_of_a_run_stays_while_somebody_is_in_it,
+          a_full_table_is_explained, a_run_inside_a_run_is_in_its_limit,
+          the_variable_names_the_domain,
+          a_library_that_cannot_be_loaded_is_said, domain_is_removed,
           background_child_outlives_the_command])

@@ -5,10 +5,14 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <fstream>
+#include <map>
 #include <set>
+#include <sstream>
 #include <string>
 
 #include "accounting/event.h"
+#include "accounting/memory_stat.h"
 #include "accounting/process.h"
 #include "accounting/stock_word.h"
 #include "tests/unit/accounting/fixture.h"
@@ -39,50 +43,36 @@ class ControlFileTest : public test::OwnSegmentTest {
   uint32_t group_ = kNone;
 };
 
-TEST_F(ControlFileTest, AreFoundByTheirNames) {
+std::set<std::string> names_of(Hierarchy hierarchy) {
   std::set<std::string> names;
-  for (const ControlFile* file = kControlFiles; file->name != nullptr; ++file) {
-    EXPECT_EQ(find_control_file(file->name), file);
-    names.insert(file->name);
+  for (const ControlFile* file = control_files(hierarchy);
+       file->name != nullptr; ++file) {
+    EXPECT_EQ(find_control_file(file->name, hierarchy), file);
+    EXPECT_TRUE(names.insert(file->name).second) << file->name << " twice";
+    EXPECT_NE(file->about, nullptr) << file->name;
+    EXPECT_EQ(file->takes != nullptr, file->set != nullptr) << file->name;
   }
-  EXPECT_EQ(names, (std::set<std::string>{"memory.current",
-                                          "memory.peak",
-                                          "memory.min",
-                                          "memory.low",
-                                          "memory.high",
-                                          "memory.max",
-                                          "memory.reclaim",
-                                          "memory.reclaim.stat",
-                                          "memory.oom.group",
-                                          "memory.oom.policy",
-                                          "memory.soft_limit_in_bytes",
-                                          "memory.swap.current",
-                                          "memory.swap.high",
-                                          "memory.swap.max",
-                                          "memory.swap.peak",
-                                          "memory.swap.events",
-                                          "memory.events",
-                                          "memory.events.local",
-                                          "memory.stat",
-                                          "memory.pressure",
-                                          "memory.kmem.limit_in_bytes",
-                                          "memory.kmem.usage_in_bytes",
-                                          "memory.kmem.max_usage_in_bytes",
-                                          "memory.kmem.failcnt",
-                                          "memory.kmem.tcp.limit_in_bytes",
-                                          "memory.kmem.tcp.usage_in_bytes",
-                                          "memory.kmem.tcp.max_usage_in_bytes",
-                                          "memory.kmem.tcp.failcnt",
-                                          "cgroup.procs",
-                                          "cgroup.threads",
-                                          "cgroup.controllers",
-                                          "cgroup.subtree_control",
-                                          "cgroup.events",
-                                          "cgroup.type",
-                                          "cgroup.stat",
-                                          "cgroup.pressure",
-                                          "cgroup.max.depth",
-                                          "cgroup.max.descendants"}));
+  return names;
+}
+
+TEST_F(ControlFileTest, AreFoundByTheirNames) {
+  const std::set<std::string> v2 = names_of(Hierarchy::kV2);
+  const std::set<std::string> v1 = names_of(Hierarchy::kV1);
+  EXPECT_EQ(v2.size(), 32u);
+  EXPECT_EQ(v1.size(), 30u);
+  for (const std::string& name : v2) {
+    EXPECT_EQ(find_control_file(name.c_str()),
+              find_control_file(name.c_str(), Hierarchy::kV2));
+    const bool both = name == "memory.stat" || name == "memory.numa_stat" ||
+                      name == "cgroup.procs";
+    EXPECT_EQ(v1.contains(name), both) << name;
+  }
+  for (const std::string& name : v1) {
+    if (!v2.contains(name)) {
+      EXPECT_EQ(find_control_file(name.c_str()),
+                find_control_file(name.c_str(), Hierarchy::kV1));
+    }
+  }
   for (const char* name : {"", "memory", "memory.currents", "memory.curren"}) {
     EXPECT_EQ(find_control_file(name), nullptr) << name;
   }
@@ -150,33 +140,81 @@ TEST_F(ControlFileTest, StatHasTheKernelsKeysAndThenItsOwn) {
   StockLine& line = *g_segment.line(0);
   line.slots[0] = StockWord(account.ledger_index, 4).bits();
   g_segment.header().lines_high = 1;
-  EXPECT_EQ(show("memory.stat"),
-            "anon 106496\n"
-            "file 0\n"
-            "kernel 0\n"
-            "percpu 0\n"
-            "sock 0\n"
-            "shmem 0\n"
-            "swapcached 0\n"
-            "anon_thp 0\n"
-            "inactive_anon 24576\n"
-            "active_anon 81920\n"
-            "unevictable 0\n"
-            "workingset_refault_anon 15\n"
-            "pgscan 13\n"
-            "pgsteal 14\n"
-            "pgscan_direct 13\n"
-            "pgsteal_direct 14\n"
-            "pgpgin 3\n"
-            "pgpgout 2\n"
-            "page_events 50\n"
-            "pages_committed 11\n"
-            "pages_purged 12\n"
-            "cached 24576\n"
-            "stock_bytes 16384\n"
-            "reserve_used 20480\n"
-            "charged_bytes 163840\n"
-            "uncharged_bytes 40960\n");
+  const std::map<std::string, uint64_t> wanted = {
+      {"anon", 106496},
+      {"inactive_anon", 24576},
+      {"active_anon", 81920},
+      {"workingset_refault_anon", 15},
+      {"pgscan", 13},
+      {"pgsteal", 14},
+      {"pgscan_direct", 13},
+      {"pgsteal_direct", 14},
+      {"pgpgin", 3},
+      {"pgpgout", 2},
+      {"page_events", 50},
+      {"pages_committed", 11},
+      {"pages_purged", 12},
+      {"cached", 24576},
+      {"stock_bytes", 16384},
+      {"reserve_used", 20480},
+      {"charged_bytes", 163840},
+      {"uncharged_bytes", 40960}};
+  std::istringstream stat(show("memory.stat"));
+  std::string key, order;
+  size_t found = 0;
+  for (uint64_t value; stat >> key >> value;) {
+    order += key + ' ';
+    const auto row = wanted.find(key);
+    EXPECT_EQ(value, row != wanted.end() ? row->second : 0) << key;
+    found += row != wanted.end();
+  }
+  EXPECT_EQ(found, wanted.size());
+  EXPECT_EQ(order,
+            "anon file kernel kernel_stack pagetables sec_pagetables percpu "
+            "sock vmalloc shmem zswap zswapped file_mapped file_dirty "
+            "file_writeback swapcached anon_thp file_thp shmem_thp "
+            "inactive_anon active_anon inactive_file active_file unevictable "
+            "slab_reclaimable slab_unreclaimable slab "
+            "workingset_refault_anon workingset_refault_file "
+            "workingset_activate_anon workingset_activate_file "
+            "workingset_restore_anon workingset_restore_file "
+            "workingset_nodereclaim pgdemote_kswapd pgdemote_direct "
+            "pgdemote_khugepaged pgdemote_proactive pgscan pgsteal "
+            "pgscan_kswapd pgscan_direct pgscan_khugepaged pgscan_proactive "
+            "pgsteal_kswapd pgsteal_direct pgsteal_khugepaged "
+            "pgsteal_proactive pgfault pgmajfault pgrefill pgactivate "
+            "pgdeactivate pglazyfree pglazyfreed swpin_zero swpout_zero "
+            "zswpin zswpout zswpwb thp_fault_alloc thp_collapse_alloc "
+            "thp_swpout thp_swpout_fallback pgpgin pgpgout page_events "
+            "pages_committed pages_purged cached stock_bytes reserve_used "
+            "charged_bytes uncharged_bytes ");
+}
+
+// Only what lies on a node; nobody knows on which if there are several.
+TEST_F(ControlFileTest, NumaStatIsThatOfTheOneNode) {
+  count_stat(*account_of(group_), Stat::kUsed, 5);
+  const test::ScratchDirectory scratch;
+  const std::string nodes = scratch.file("online");
+  g_memory_nodes = nodes.c_str();
+  const ControlFile& file = *find_control_file("memory.numa_stat");
+  const ControlFile& old =
+      *find_control_file("memory.numa_stat", Hierarchy::kV1);
+  for (const char* content : {"", "0\n", "3\n"}) {
+    std::ofstream(nodes) << content;
+    EXPECT_TRUE(has_control_file(g_segment, group_, file)) << content;
+    EXPECT_TRUE(has_control_file(g_segment, group_, old)) << content;
+  }
+  for (const char* content : {"0-1\n", "0,2\n"}) {
+    std::ofstream(nodes) << content;
+    EXPECT_FALSE(has_control_file(g_segment, group_, file)) << content;
+    EXPECT_FALSE(has_control_file(g_segment, group_, old)) << content;
+  }
+  g_memory_nodes = "/sys/devices/system/node/online";
+  const std::string stat = show("memory.numa_stat");
+  EXPECT_TRUE(stat.starts_with("anon N0=20480\nfile N0=0\nkernel_stack N0=0\n"))
+      << stat;
+  EXPECT_EQ(stat.find("percpu"), std::string::npos);
+  EXPECT_EQ(stat.find("pgscan"), std::string::npos);
 }
 
 // The root group's own pages are the allocator's records.
@@ -184,8 +222,8 @@ TEST_F(ControlFileTest, TheRootShowsRecordsAsPercpu) {
   count_stat(*account_of(kRootGroup), Stat::kUsed, 3);
   count_stat(*account_of(group_), Stat::kUsed, 5);
   const std::string stat = umemcg::show(kRootGroup, "memory.stat");
-  EXPECT_EQ(stat.substr(0, stat.find("sock")),
-            "anon 20480\nfile 0\nkernel 0\npercpu 12288\n");
+  EXPECT_EQ(stat.substr(0, 11), "anon 20480\n");
+  EXPECT_NE(stat.find("\npercpu 12288\n"), std::string::npos) << stat;
   EXPECT_EQ(umemcg::show(group_, "memory.stat").substr(0, 11), "anon 20480\n");
 }
 
@@ -236,16 +274,26 @@ TEST_F(ControlFileTest, AGroupIsPopulatedWhileAProcessIsBelow) {
 }
 
 TEST_F(ControlFileTest, GroupsBelowAreCounted) {
-  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.stat"),
-            "nr_descendants 2\nnr_dying_descendants 0\n");
+  // With the controller: the group itself, too, as in the kernel.
+  const auto counts = [](int below, int dying) {
+    return "nr_descendants " + std::to_string(below) + "\nnr_subsys_memory " +
+           std::to_string(below + 1) + "\nnr_dying_descendants " +
+           std::to_string(dying) + "\nnr_dying_subsys_memory " +
+           std::to_string(dying) + "\n";
+  };
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.stat"), counts(2, 0));
   const uint32_t c = test::make_group(g_segment, "/a/b/c");
   test::make_group(g_segment, "/d");
-  EXPECT_EQ(show("cgroup.stat"), "nr_descendants 1\nnr_dying_descendants 0\n");
+  EXPECT_EQ(show("cgroup.stat"), counts(1, 0));
   account_charge(*account_of(c), 1);  // so that its row stays
   ASSERT_EQ(remove_group(g_segment, c), 0);
-  EXPECT_EQ(show("cgroup.stat"), "nr_descendants 0\nnr_dying_descendants 1\n");
-  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.stat"),
-            "nr_descendants 3\nnr_dying_descendants 1\n");
+  EXPECT_EQ(show("cgroup.stat"), counts(0, 1));
+  EXPECT_EQ(umemcg::show(kRootGroup, "cgroup.stat"), counts(3, 1));
+  ASSERT_EQ(set_subtree_control(g_segment, group_, 0, kControllerMemory), 0);
+  test::make_group(g_segment, "/a/b/e");
+  EXPECT_EQ(show("cgroup.stat"),
+            "nr_descendants 1\nnr_subsys_memory 1\n"
+            "nr_dying_descendants 1\nnr_dying_subsys_memory 0\n");
 }
 
 TEST_F(ControlFileTest, ControllersAndType) {

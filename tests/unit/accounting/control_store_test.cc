@@ -106,6 +106,24 @@ TEST_F(ControlStoreTest, MaxBelowUsageIsSetAndDrainsStocks) {
   EXPECT_EQ(counter().usage(), 50);
 }
 
+// O_NONBLOCK: the limit is set, and nobody is disturbed.
+TEST_F(ControlStoreTest, ALimitCanBeSetWithoutReclaim) {
+  Account& account = *account_of(group_);
+  account_charge(account, 100);
+  StockLine& line = *g_segment.line(0);
+  g_segment.header().lines_high = 1;
+  line.owner = 1;
+  line.slots[0] = StockWord(account.ledger_index, 30).bits();
+  const Writer nonblocking = {0, true};
+  for (const char* name : {"memory.high", "memory.max"}) {
+    const ControlFile& file = *find_control_file(name);
+    EXPECT_EQ(file.store(g_segment, group_, "200K", 4, nonblocking), 0);
+    EXPECT_EQ(show(name), "204800\n");
+  }
+  EXPECT_EQ(StockWord(line.slots[0]).pages(), 30u);
+  EXPECT_EQ(counter().usage(), 100);
+}
+
 TEST_F(ControlStoreTest, TheReserveFollowsMax) {
   ASSERT_EQ(store("memory.max", "1G"), 0);
   EXPECT_EQ(counter().reserve(), default_reserve(1 << 18));
@@ -114,11 +132,14 @@ TEST_F(ControlStoreTest, TheReserveFollowsMax) {
 }
 
 TEST_F(ControlStoreTest, WhatOnlyShowsCannotBeWritten) {
-  for (const ControlFile* file = kControlFiles; file->name; ++file) {
-    const unsigned writable = file->set != nullptr ? 0200 : 0;
-    EXPECT_EQ(file->mode(), file->show != nullptr ? writable | 0444 : writable);
-    if (file->set == nullptr) {
-      EXPECT_EQ(store(file->name, "1"), EINVAL) << file->name;
+  for (Hierarchy hierarchy : {Hierarchy::kV2, Hierarchy::kV1}) {
+    for (const ControlFile* file = control_files(hierarchy); file->name;
+         ++file) {
+      const unsigned readable = file->show != nullptr ? 0444 : 0;
+      EXPECT_EQ(file->mode(), file->set != nullptr ? readable | 0200 : 0444)
+          << file->name;
+      if (file->set != nullptr) continue;
+      EXPECT_EQ(file->store(g_segment, group_, "1", 1), EINVAL) << file->name;
     }
   }
   EXPECT_EQ(store("memory.current", "0"), EINVAL);
@@ -212,7 +233,8 @@ TEST_F(ControlStoreTest, WithoutTheControllerThereAreNoFilesOfMemory) {
   const uint32_t above = parent_group(g_segment, group_);
   ASSERT_EQ(store("cgroup.subtree_control", "-memory"), 0);
   ASSERT_EQ(umemcg::store(above, "cgroup.subtree_control", "-memory"), 0);
-  for (const ControlFile* file = kControlFiles; file->name; ++file) {
+  for (const ControlFile* file = control_files(Hierarchy::kV2); file->name;
+       ++file) {
     const std::string name = file->name;
     const bool memory =
         name.rfind("memory.", 0) == 0 && name != "memory.pressure";
@@ -230,13 +252,15 @@ TEST_F(ControlStoreTest, DepthAndDescendantsAreCounts) {
     EXPECT_EQ(store(name, "0x10"), 0) << name;
     EXPECT_EQ(show(name), "16\n") << name;
     EXPECT_EQ(store(name, "2147483647"), 0) << name;
+    EXPECT_EQ(show(name), "max\n") << name;
+    EXPECT_EQ(store(name, "2147483646"), 0) << name;
     for (const char* value : {"x", "3 4", "1K", "0x", "08", ""}) {
       EXPECT_EQ(store(name, value), EINVAL) << name << " '" << value << "'";
     }
     for (const char* value : {"-1", "2147483648", "99999999999999999999"}) {
       EXPECT_EQ(store(name, value), ERANGE) << name << " '" << value << "'";
     }
-    EXPECT_EQ(show(name), "2147483647\n") << name;
+    EXPECT_EQ(show(name), "2147483646\n") << name;
     EXPECT_EQ(store(name, "max"), 0) << name;
     EXPECT_EQ(show(name), "max\n") << name;
   }

@@ -82,7 +82,8 @@ class DamagedSegment : public test::FileSegmentTest {
       givable_pages(segment, g, 1);
       Text<16> path;
       group_path(segment, g, path);
-      for (const ControlFile* file = kControlFiles; file->name; ++file) {
+      for (const ControlFile* file = control_files(Hierarchy::kV2); file->name;
+           ++file) {
         Text<kControlFileSize> content;
         if (file->show != nullptr) file->show(segment, g, content);
       }

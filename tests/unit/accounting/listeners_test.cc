@@ -69,6 +69,31 @@ class ListenersTest : public test::OwnSegmentTest {
   std::vector<int> fds_;
 };
 
+TEST_F(ListenersTest, OutOfMemoryHereOrAbove) {
+  const int upper = kept(listen_to_oom(named(a_)));
+  const int lower = kept(listen_to_oom(named(b_)));
+  EXPECT_EQ(told(upper) + told(lower), 0u);
+  memcg_memory_event(g_segment, a_, Event::kOom);
+  EXPECT_EQ(told(upper), 1u);
+  EXPECT_EQ(told(lower), 1u);
+  memcg_memory_event(g_segment, b_, Event::kOom);
+  memcg_memory_event(g_segment, b_, Event::kMax);
+  EXPECT_EQ(told(lower), 1u);
+  EXPECT_EQ(told(upper), 0u);
+}
+
+// As a mount does, which has got it from its writer.
+TEST_F(ListenersTest, AnEventFdThatIsGiven) {
+  const int given = sys::event_fd();
+  EXPECT_EQ(listen_to_threshold(named(a_), 10, given), given);
+  row(a_).memory.charge(10);
+  EXPECT_EQ(told(given), 1u);
+  EXPECT_EQ(stop_listening(given), 0);
+  // The listener's own: it is closed.
+  EXPECT_EQ(sys::duplicate(given, 0), -EBADF);
+  row(a_).memory.uncharge(10);
+}
+
 TEST_F(ListenersTest, AThresholdInBothDirections) {
   const int fd = threshold(a_, 10);
   EXPECT_EQ(told(fd), 0u);

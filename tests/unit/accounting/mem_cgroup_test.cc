@@ -226,5 +226,35 @@ TEST(DefaultReserve, IsOnePercentWithinBounds) {
   EXPECT_EQ(default_reserve(kPageCounterMax), 64);
 }
 
+class ChildTest : public test::OwnSegmentTest {
+ protected:
+  static int child(uint32_t parent, uint64_t id, const std::string& name,
+                   uint32_t* group) {
+    return create_child(g_segment, parent, id, name.data(), name.size(), group);
+  }
+};
+
+TEST_F(ChildTest, IsMadeWhereItsParentStillIs) {
+  const uint32_t a = make_group(g_segment, "/a");
+  const uint64_t id = group_id(g_segment, a);
+  uint32_t made = kNone, again = kNone;
+  ASSERT_EQ(child(a, id, "b", &made), 0);
+  EXPECT_EQ(path_of(g_segment, made), "/a/b");
+  EXPECT_EQ(child(a, id, "b", &again), EEXIST);
+  EXPECT_EQ(child(a, id, "b\nc", &again), EINVAL);
+  EXPECT_EQ(child(a, id + 1, "c", &again), ENOENT);
+  ASSERT_EQ(remove_group(g_segment, made, group_id(g_segment, made)), 0);
+  ASSERT_EQ(remove_group(g_segment, a, id), 0);
+  EXPECT_EQ(child(a, id, "b", &again), ENOENT);
+}
+
+TEST_F(ChildTest, IsRemovedAsLongAsItIsTheSame) {
+  const uint32_t a = make_group(g_segment, "/a");
+  const uint64_t id = group_id(g_segment, a);
+  EXPECT_EQ(remove_group(g_segment, a, id + 1), ENOENT);
+  EXPECT_EQ(remove_group(g_segment, a, id), 0);
+  EXPECT_EQ(remove_group(g_segment, a, id), ENOENT);
+}
+
 }  // namespace
 }  // namespace umemcg

@@ -189,5 +189,37 @@ TEST_F(PeakDomainTest, OfADeadProcessIsFreeAgain) {
   EXPECT_EQ(open_after, 0);
 }
 
+// A program without a slot, as a mount is.
+TEST_F(PeakDomainTest, OfADeadVisitorIsFreeAgain) {
+  if (this_process() != kNone) {
+    GTEST_SKIP() << "a test before it took a slot; alone it runs";
+  }
+  const uint32_t group = test::make_group(domain_, "/a");
+  const auto visit = [&](auto body) {
+    test::Child child([&] {
+      const char* why;
+      EXPECT_EQ(g_segment.attach_file(path_.c_str(), &why), 0);
+      body([&] {
+        return peak_open(g_segment, group, group_id(g_segment, group));
+      });
+    });
+    EXPECT_EQ(child.wait(), 0);
+  };
+  visit([](auto open) {
+    for (uint32_t i = 0; i < kPeakReaders; ++i) EXPECT_GE(open(), 0);
+    // Its own are not those of a dead one.
+    EXPECT_EQ(open(), -ENOSPC);
+  });
+  visit([&](auto open) {
+    const int peak = open();
+    EXPECT_GE(peak, 0);
+    rise_to(test::group_at(g_segment, group).memory, 30);
+    EXPECT_EQ(peak_reset(g_segment, peak), 0);
+    EXPECT_EQ(peak_read(g_segment, peak), 0);
+    EXPECT_EQ(peak_close(g_segment, peak), 0);
+    EXPECT_EQ(peak_read(g_segment, peak), -EBADF);
+  });
+}
+
 }  // namespace
 }  // namespace umemcg

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <set>
 #include <thread>
 
 #include "accounting/consumer.h"
@@ -74,6 +75,19 @@ TEST_F(RefusalTest, TheLastAreKeptTheNewestFirst) {
     EXPECT_EQ(views_[i].number, 9u - static_cast<unsigned>(i));
   }
   EXPECT_EQ(row().refusals.count, 10u);
+}
+
+TEST_F(RefusalTest, ThoseLetPassDoNotPushOutThoseThatFailed) {
+  record(1);
+  record(2, Outcome::kKilled);
+  for (int i = 3; i <= 20; ++i) record(i, Outcome::kReserve);
+  record(21, Outcome::kForced);
+  ASSERT_EQ(read_refusals(row(), views_), 4);
+  std::set<int64_t> requests;
+  for (int i = 0; i < 4; ++i) requests.insert(views_[i].request);
+  EXPECT_EQ(requests, (std::set<int64_t>{1, 2, 20, 21}));
+  EXPECT_EQ(row().refusals.count, 2u);
+  EXPECT_EQ(row().refusals.passed, 19u);
 }
 
 TEST_F(RefusalTest, OneThatIsBeingWrittenIsNotRead) {

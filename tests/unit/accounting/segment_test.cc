@@ -260,7 +260,9 @@ TEST_F(FileSegment, AWrongMagicIsRefused) {
 TEST_F(FileSegment, AnotherVersionIsRefused) {
   damage(offsetof(SegmentHeader, version), kLayoutVersion - 1);
   EXPECT_EQ(attach(), EINVAL);
-  EXPECT_STREQ(why_, "was made by an older umemcg; remove it and start again");
+  EXPECT_STREQ(why_,
+               "was made by an older umemcg; `umemcg rm --all` with its "
+               "--domain removes it");
   damage(offsetof(SegmentHeader, version), kLayoutVersion + 1);
   EXPECT_EQ(attach(), EINVAL);
   EXPECT_STREQ(why_, "was made by a newer umemcg; use that version's library");
