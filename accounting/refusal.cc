@@ -20,13 +20,19 @@ constexpr auto kGet = std::memory_order_acquire;
 constexpr uint64_t being_written(uint64_t number) { return 2 * number + 1; }
 constexpr uint64_t written(uint64_t number) { return 2 * number + 2; }
 
+// So long, at least, an entry is its writer's.
+constexpr uint64_t kWritingMs = 10'000;
+
 // The entry for refusal `number` among so many places, or null if somebody
-// writes it who is not long overtaken (one that is was killed there, or
-// sleeps).
+// writes it who is not long overtaken, by number and by time: that one was
+// killed there. (One that goes on after all that time mixes up an entry.)
 Refusal* claim(Refusal* entries, uint32_t places, uint64_t number) {
   Refusal& entry = entries[number % places];
   uint64_t seen = entry.sequence.load(kRelaxed);
-  const bool busy = seen % 2 == 1 && seen + 4 * places > 2 * number;
+  const bool busy =
+      seen % 2 == 1 &&
+      (seen + 4 * places > 2 * number ||
+       entry.time_ms.load(kRelaxed) + kWritingMs > sys::wall_clock_ms());
   if (busy || seen >= being_written(number) ||
       !entry.sequence.compare_exchange_strong(
           seen, being_written(number), std::memory_order_acq_rel, kRelaxed)) {

@@ -167,7 +167,7 @@ as_user du -B1 /dev/shm/umemcg-10001/app
           outcome)
     check("ended 143" in said, "it did not end by the signal", outcome)
     size = int(said[-1].split()[0])
-    check(16 * MIB <= size <= 17 * MIB, f"a domain takes {size} bytes")
+    check(17 * MIB <= size <= 18 * MIB, f"a domain takes {size} bytes")
 
 
 def a_refusal_is_the_programs(umemcg):

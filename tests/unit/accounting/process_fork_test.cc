@@ -190,8 +190,13 @@ TEST_F(ProcessForkTest, AForkedChildTakesASlotOfItsOwn) {
   EXPECT_EQ(usage(), 15);
   EXPECT_TRUE(process_alive(domain_, 1));
   end_grandchild();
-  EXPECT_EQ(reap_dead_processes(domain_), 2u);
-  EXPECT_EQ(usage(), 0);
+  // (Of one that is just ending, one lock may go before the other.)
+  uint32_t reaped = 0;
+  EXPECT_TRUE(test::wait_until([&] {
+    reaped += reap_dead_processes(domain_);
+    return usage() == 0;
+  }));
+  EXPECT_GE(reaped, 2u);
 }
 
 // The child's child has its parent's slot number until it joins; the lock is
