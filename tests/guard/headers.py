@@ -19,9 +19,10 @@ import common
 
 COMPILERS = {"c++": ("g++", "clang++"), "c": ("gcc", "clang")}
 
-# What names a file of that one compilation rather than a setting.
-WITH_OPERAND = {"-o", "-c", "-MF", "-MT", "-MQ"}
-DROPPED = {"-MD", "-MMD"}
+# What names a file of that one compilation rather than a setting; and what was
+# precompiled, which a header is to do without.
+WITH_OPERAND = {"-o", "-c", "-MF", "-MT", "-MQ", "-include"}
+DROPPED = {"-MD", "-MMD", "-Winvalid-pch"}
 
 
 def flags_of(command):
